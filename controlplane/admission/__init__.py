@@ -1,0 +1,2 @@
+"""Stage 3: pools and quotas; holds at submission, allocations at approval, releases on every way
+out."""

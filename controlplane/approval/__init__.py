@@ -1,0 +1,1 @@
+"""Stage 2: who decided, in which order, with which opinion."""

@@ -1,0 +1,58 @@
+"""Typed settings of the control plane, read once from the environment and passed in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every setting has the environment variable `CONTROLPLANE_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CONTROLPLANE_", extra="forbid")
+
+    var_dir: Path = CHECKOUT / "var"
+    database_url: str = ""
+    playbooks_dir: Path = CHECKOUT / "playbooks"
+    quotas_dir: Path = CHECKOUT / "quotas"
+    clouds_yaml: Path = Path("clouds.yaml")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    public_url: str = ""
+    cookie_secure: bool = False
+    session_idle_minutes: int = Field(default=30, ge=1)
+    session_max_hours: int = Field(default=12, ge=1)
+    sign_in_tries: int = Field(default=5, ge=1)
+    sign_in_lock_minutes: int = Field(default=15, ge=1)
+    request_body_max_kib: int = Field(default=512, ge=16)
+
+    secret_key: SecretStr | None = None
+    delivery: Literal["in_process", "none"] = "in_process"
+    playbook_runs_max: int = Field(default=4, ge=1, le=64)
+    job_lease_seconds: int = Field(default=30, ge=3)
+    job_attempts_max: int = Field(default=3, ge=1)
+    job_retry_base_seconds: int = Field(default=5, ge=0)
+    job_timeout_seconds: int = Field(default=900, ge=10)
+    tick_seconds: int = Field(default=10, ge=1)
+    ssh_proof: bool = True
+    log_format: Literal["console", "json"] = "console"
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy URL; SQLite below `var_dir` unless one is set."""
+        return self.database_url or f"sqlite:///{self.var_dir / 'controlplane.sqlite'}"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """Private data of playbook runs, one folder a job."""
+        return self.var_dir / "jobs"
+
+    @property
+    def services_dir(self) -> Path:
+        return self.playbooks_dir / "services"

@@ -1,0 +1,1 @@
+"""Stage 5: usage intervals, prices, and what they come to."""

@@ -1,0 +1,1 @@
+"""Departments (a tree), people, roles and offices: who asks and who decides."""
