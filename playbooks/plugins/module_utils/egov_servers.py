@@ -1,0 +1,216 @@
+"""The server of one resource: found by the tag it carries, created, resized, powered, deleted."""
+
+from __future__ import annotations
+
+import re
+
+from ansible.module_utils.egov_addresses import object_name
+from ansible.module_utils.egov_openstack import (
+    RESOURCE_ID_KEY,
+    Cloud,
+    CloudError,
+    Json,
+    create_once,
+    wait_until,
+)
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+AT_REST = ("ACTIVE", "SHUTOFF")
+# Nova's text field; a system's name may be longer in bytes, never in characters.
+DESCRIPTION_LIMIT = 255
+
+
+def find_server(cloud: Cloud, resource_id: str) -> Json | None:
+    """The server tagged with the resource id; CloudError where there are two, which only a person can decide."""
+    servers = cloud.compute.get("/servers/detail", tags=object_name(resource_id))["servers"]
+    if len(servers) > 1:
+        ids = ", ".join(server["id"] for server in servers)
+        raise CloudError(f"{len(servers)} servers carry resource id {resource_id}: {ids}")
+    return servers[0] if servers else None
+
+
+def find_image(cloud: Cloud, image: str) -> Json:
+    """The newest active image of that name or id."""
+    if UUID.fullmatch(image):
+        found = cloud.image.find(f"/images/{image}")
+        images = [found] if found else []
+    else:
+        images = cloud.image.get("/images", name=image, status="active", sort="created_at:desc")[
+            "images"
+        ]
+    if not images:
+        raise CloudError(f"this cloud has no active image {image!r}")
+    return images[0]
+
+
+def flavor_name(vcpu: int, memory_mib: int, disk_gib: int) -> str:
+    """Name, and id, of the flavor of that size: an id made of the size is found with one call, by everybody."""
+    return f"gov.{vcpu}c{memory_mib}m{disk_gib}d"
+
+
+def ensure_flavor(cloud: Cloud, admin_cloud_name: str, size: Json) -> Json:
+    """The flavor (id, name) of `size` (vcpu, memory_mib, system_disk_gib); the platform's admin adds a missing one."""
+    name = flavor_name(size["vcpu"], size["memory_mib"], size["system_disk_gib"])
+    if cloud.compute.find(f"/flavors/{name}"):
+        return {"id": name, "name": name}
+    # Signed in as the admin only where it is needed: an admin's token is the costly and dangerous one.
+    admin = Cloud(admin_cloud_name)
+    body = {
+        "id": name,
+        "name": name,
+        "vcpus": size["vcpu"],
+        "ram": size["memory_mib"],
+        "disk": size["system_disk_gib"],
+    }
+    try:
+        admin.compute.post("/flavors", {"flavor": body})
+    except CloudError as error:
+        # Another order of the same size was quicker, or somebody made the flavor by hand under another id.
+        if error.status != 409:
+            raise
+        if not cloud.compute.find(f"/flavors/{name}"):
+            return {"id": _flavor_id_named(cloud, name), "name": name}
+    return {"id": name, "name": name}
+
+
+def create_server(cloud: Cloud, wanted: Json, parts: Json) -> Json:
+    """Ask for the server; it is not yet running when this returns.
+
+    `wanted`: resource_id, name, description, availability_zone, ssh_public_key, labels. `parts`: image_id, flavor_id,
+    port_id.
+    """
+    tag = object_name(wanted["resource_id"])
+    body = {
+        "name": wanted["name"],
+        "description": one_line(wanted["description"]),
+        "imageRef": parts["image_id"],
+        "flavorRef": parts["flavor_id"],
+        "networks": [{"port": parts["port_id"]}],
+        "tags": [tag],
+        "metadata": {RESOURCE_ID_KEY: wanted["resource_id"], **wanted["labels"]},
+    }
+    if wanted["availability_zone"]:
+        body["availability_zone"] = wanted["availability_zone"]
+    if wanted["ssh_public_key"]:
+        _add_keypair(cloud, tag, wanted["ssh_public_key"])
+        body["key_name"] = tag
+    server = create_once(
+        lambda: cloud.compute.post("/servers", {"server": body})["server"],
+        lambda: find_server(cloud, wanted["resource_id"]),
+    )
+    # Nova copied the key into the server. Key pairs belong to the platform's user, who may hold only a hundred.
+    delete_keypair(cloud, wanted["resource_id"])
+    return server
+
+
+def wait_for_server(cloud: Cloud, server_id: str, states: tuple[str, ...], timeout_s: float) -> Json:
+    """The server once it is in one of `states` with no task under way; CloudError with nova's reason on ERROR."""
+
+    def check() -> Json | None:
+        server = cloud.compute.get(f"/servers/{server_id}")["server"]
+        if server["status"] == "ERROR" and "ERROR" not in states:
+            raise CloudError(f"server {server['name']} ended in ERROR: {fault_of(server)}")
+        settled = server["status"] in states and server["OS-EXT-STS:task_state"] is None
+        return server if settled else None
+
+    return wait_until(check, f"server {server_id} {' or '.join(states)}", timeout_s)
+
+
+def resize_server(
+    cloud: Cloud, server: Json, flavor: Json, timeout_s: float
+) -> tuple[Json, bool]:
+    """The server with the wanted flavor (id, name), confirmed, and whether it had to be resized.
+
+    It keeps its power state. Nova's own flavors never shrink a system disk; the caller refuses that beforehand.
+    """
+    if server["status"] == "VERIFY_RESIZE":
+        # An earlier run was ended between the resize and its confirmation.
+        server = _confirm_resize(cloud, server["id"], timeout_s)
+    if server["flavor"]["original_name"] == flavor["name"]:
+        return server, False
+    cloud.compute.post(f"/servers/{server['id']}/action", {"resize": {"flavorRef": flavor["id"]}})
+    resized = wait_for_server(cloud, server["id"], ("VERIFY_RESIZE", *AT_REST), timeout_s)
+    if resized["status"] != "VERIFY_RESIZE" and resized["flavor"]["original_name"] != flavor["name"]:
+        # Nova answers a resize that no host can take by leaving the server as it was, with the reason in its actions.
+        raise CloudError(f"server {server['name']} was not resized: {_last_failure(cloud, server)}")
+    return _confirm_resize(cloud, server["id"], timeout_s), True
+
+
+def set_power(cloud: Cloud, server: Json, power: str, timeout_s: float) -> tuple[Json, bool]:
+    """The server started, stopped or rebooted (`power`: on, off, reboot), and whether anything was done."""
+    wanted = {"on": "ACTIVE", "off": "SHUTOFF", "reboot": "ACTIVE"}[power]
+    if power == "reboot" and server["status"] != "ACTIVE":
+        raise CloudError(f"server {server['name']} is {server['status']}; only a running one reboots")
+    if power != "reboot" and server["status"] == wanted:
+        return server, False
+    action = {"on": {"os-start": None}, "off": {"os-stop": None}, "reboot": {"reboot": {"type": "SOFT"}}}[power]
+    cloud.compute.post(f"/servers/{server['id']}/action", action)
+    return wait_for_server(cloud, server["id"], (wanted,), timeout_s), True
+
+
+def delete_server(cloud: Cloud, resource_id: str, timeout_s: float) -> bool:
+    """Delete the server and wait until it is gone; False where there was none."""
+    server = find_server(cloud, resource_id)
+    if server is None:
+        return False
+    cloud.compute.delete(f"/servers/{server['id']}")
+    wait_until(
+        lambda: None if cloud.compute.find(f"/servers/{server['id']}") else True,
+        f"deletion of server {server['name']}",
+        timeout_s,
+    )
+    return True
+
+
+def delete_keypair(cloud: Cloud, resource_id: str) -> bool:
+    return cloud.compute.delete(f"/os-keypairs/{object_name(resource_id)}")
+
+
+def never_ran(server: Json) -> bool:
+    """True for a server that failed before it ever started: there is nothing on it to lose."""
+    return server["status"] == "ERROR" and not server.get("OS-SRV-USG:launched_at")
+
+
+def fault_of(server: Json) -> str:
+    return server.get("fault", {}).get("message", "the cloud gives no reason")
+
+
+def one_line(text: str) -> str:
+    """`text` as nova and cinder take it in a description: no control characters, no more than their limit."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:DESCRIPTION_LIMIT]
+
+
+def _add_keypair(cloud: Cloud, name: str, public_key: str) -> None:
+    try:
+        cloud.compute.post(
+            "/os-keypairs", {"keypair": {"name": name, "public_key": public_key, "type": "ssh"}}
+        )
+    except CloudError as error:
+        # An earlier run of this order was ended before it took its key pair away again.
+        if error.status != 409:
+            raise
+
+
+def _confirm_resize(cloud: Cloud, server_id: str, timeout_s: float) -> Json:
+    server = cloud.compute.get(f"/servers/{server_id}")["server"]
+    if server["status"] == "VERIFY_RESIZE":
+        cloud.compute.post(f"/servers/{server_id}/action", {"confirmResize": None})
+    return wait_for_server(cloud, server_id, AT_REST, timeout_s)
+
+
+def _flavor_id_named(cloud: Cloud, name: str) -> str:
+    for flavor in cloud.compute.get("/flavors/detail", limit=1000)["flavors"]:
+        if flavor["name"] == name:
+            return flavor["id"]
+    raise CloudError(f"flavor {name!r} exists on this cloud but is not open to this project")
+
+
+def _last_failure(cloud: Cloud, server: Json) -> str:
+    path = f"/servers/{server['id']}/os-instance-actions"
+    actions = cloud.compute.get(path)["instanceActions"]
+    if not actions:
+        return "the cloud gives no reason"
+    latest = cloud.compute.get(f"{path}/{actions[0]['request_id']}")["instanceAction"]
+    events = [event for event in latest.get("events", []) if event.get("result") != "Success"]
+    reasons = [event.get("details") or event["event"] for event in events]
+    return reasons[0] if reasons else (latest.get("message") or "the cloud gives no reason")
