@@ -1,0 +1,1 @@
+"""Real clouds on one machine, for trying and testing the control plane."""

@@ -1,0 +1,140 @@
+"""Runs the host's command-line tools, and ends processes of ours without hitting a stranger's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.openstack.dataplane.layout import Layout
+
+
+class DataPlaneError(LabError):
+    """The data plane could not do a step: says which, and what the tool answered."""
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str | None = None,
+    timeout_s: float = 60,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> str:
+    """Run a tool to its end and return what it printed.
+
+    `env` is added to the present environment. Raises DataPlaneError when the tool is missing,
+    takes longer than `timeout_s` seconds or, with `check`, leaves with a status other than 0.
+    """
+    words = [str(word) for word in argv]
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+    except FileNotFoundError as missing:
+        raise DataPlaneError(f"{words[0]} is not installed") from missing
+    except subprocess.TimeoutExpired as late:
+        raise DataPlaneError(f"`{' '.join(words)}` took over {timeout_s:.0f} s") from late
+    if check and done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines()[-5:]
+        raise DataPlaneError(
+            f"`{' '.join(words)}` failed with status {done.returncode}: {' / '.join(said)}"
+        )
+    return done.stdout
+
+
+def succeeds(argv: Sequence[str | Path], *, timeout_s: float = 60) -> bool:
+    """Whether the tool leaves with status 0."""
+    try:
+        run(argv, timeout_s=timeout_s)
+    except DataPlaneError:
+        return False
+    return True
+
+
+def inside(layout: Layout, argv: Sequence[str | Path]) -> list[str | Path]:
+    """The same command, run in the data plane's network namespace."""
+    return ["nsenter", f"--net={layout.namespace_file}", *argv]
+
+
+def namespace_id(layout: Layout) -> str | None:
+    """The kernel's name of our network namespace (`net:[inode]`), None while there is none.
+
+    A plain file stands on the root file system's device; a bound namespace on nsfs.
+    """
+    try:
+        bound = layout.namespace_file.stat()
+        if bound.st_dev == layout.folder.stat().st_dev:
+            return None
+    except FileNotFoundError:
+        return None
+    return f"net:[{bound.st_ino}]"
+
+
+def pids_inside(layout: Layout) -> list[int]:
+    """Every process of our network namespace, by the kernel's account rather than pid files."""
+    wanted = namespace_id(layout)
+    if wanted is None:
+        return []
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if str((entry / "ns" / "net").readlink()) == wanted:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def pid_from(layout: Layout, pid_file: Path) -> int | None:
+    """The pid in `pid_file` if that process lives in our namespace, else None.
+
+    A pid alone would be reused by a stranger; one inside our namespace is ours.
+    """
+    try:
+        pid = int(pid_file.read_text())
+        lives_in = str(Path(f"/proc/{pid}/ns/net").readlink())
+        return pid if lives_in == namespace_id(layout) else None
+    except (OSError, ValueError):
+        return None
+
+
+def end_processes(pids: Sequence[int], *, grace_s: float = 5) -> None:
+    """Ask processes to end, and kill after `grace_s` seconds those that did not."""
+    for pid in pids:
+        _signal(pid, signal.SIGTERM)
+    deadline = time.monotonic() + grace_s
+    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in pids:
+        if _alive(pid):
+            _signal(pid, signal.SIGKILL)
+    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline + 5:
+        time.sleep(0.05)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _alive(pid: int) -> bool:
+    """A zombie has ended: only its parent's bookkeeping is left."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False

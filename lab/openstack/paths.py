@@ -1,0 +1,199 @@
+"""Where everything of the embedded OpenStack lies on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.openstack import SERVICES
+from lab.settings import CHECKOUT, Settings
+from lab.unprivileged import User
+
+# Root only; stands in for var/lab where the checkout cannot be reached by the services' user.
+AWAY = Path("/var/lib/controlplane-lab")
+
+
+def _schema_version() -> str:
+    """Changes with the release and with the code that makes the schemas."""
+    here = Path(__file__).parent
+    makers = ("requirements.lock", "inside/initialise.py", "inside/neutron_schema.py")
+    digest = hashlib.sha256(b"".join((here / name).read_bytes() for name in makers))
+    return digest.hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders and files of one checkout's OpenStack."""
+
+    home: Path
+
+    @property
+    def ports(self) -> Path:
+        """The remembered block of ports."""
+        return self.home / "ports.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held while the cloud is started, stopped or reset."""
+        return self.home / "openstack.lock"
+
+    @property
+    def state(self) -> Path:
+        """What `reset` wipes: configuration, databases, images, logs."""
+        return self.home / "openstack"
+
+    @property
+    def venv(self) -> Path:
+        """Python environment of the services."""
+        return self.home / "openstack-venv"
+
+    @property
+    def cache(self) -> Path:
+        """Bytecode, empty schemas, tools: saves time, holds no state."""
+        return self.home / "cache"
+
+    @property
+    def bytecode(self) -> Path:
+        """Compiled modules of the services' venv, which they may not write to."""
+        return self.cache / "bytecode"
+
+    @property
+    def schema_cache(self) -> Path:
+        """Empty databases of this release."""
+        return self.cache / f"schemas-{_schema_version()}"
+
+    @property
+    def code(self) -> Path:
+        """The copy of the `lab` package that the services run."""
+        return self.state / "code"
+
+    @property
+    def etc(self) -> Path:
+        return self.state / "etc"
+
+    @property
+    def db(self) -> Path:
+        return self.state / "db"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "log"
+
+    @property
+    def run(self) -> Path:
+        return self.state / "run"
+
+    @property
+    def clouds_yaml(self) -> Path:
+        """The administrator's clouds.yaml, cloud `lab`."""
+        return self.state / "clouds.yaml"
+
+    @property
+    def record(self) -> Path:
+        """What was decided when this state was made; its presence means: schemas are there."""
+        return self.state / "lab.json"
+
+    @property
+    def seeded(self) -> Path:
+        """Fingerprint of the settings the cloud was seeded with."""
+        return self.state / "seeded"
+
+    def pid(self, service: str) -> Path:
+        return self.run / f"{service}.pid"
+
+    def ready(self, service: str) -> Path:
+        return self.run / f"{service}.ready"
+
+    def out(self, service: str) -> Path:
+        """Standard output and error: what a service says before its log is open."""
+        return self.log / f"{service}.out"
+
+    def oslo_log(self, service: str) -> Path:
+        """The service's own log."""
+        return self.log / f"{service}.log"
+
+    def database(self, name: str) -> Path:
+        return self.db / f"{name}.sqlite"
+
+    def data(self, service: str) -> Path:
+        """The service's state_path."""
+        return self.state / "data" / service
+
+
+def paths_of(settings: Settings) -> Paths:
+    """The lab's folders; touches nothing."""
+    return Paths(settings.home)
+
+
+def lay_out(settings: Settings, user: User) -> Paths:
+    """Makes the folders, reachable for `user`.
+
+    A checkout below /root or in a private folder cannot be entered by the unprivileged user that
+    root drops to. Then the folders lie below /var/lib/controlplane-lab, where only root can have
+    put them, and the lab's home holds symbolic links to them.
+    """
+    paths = paths_of(settings)
+    paths.home.mkdir(parents=True, exist_ok=True)
+    if not user.can_enter(paths.home):
+        _lay_out_away(paths)
+    folders = [paths.state, paths.cache, paths.bytecode, paths.db, paths.log, paths.run]
+    folders += [paths.etc / service for service in SERVICES]
+    for service in SERVICES:
+        folders += [paths.data(service), paths.data(service) / "lock"]
+    folders += [paths.data("glance") / name for name in ("images", "staging", "tasks")]
+    folders.append(paths.data("nova") / "instances")
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        user.give(folder)
+    paths.state.chmod(0o700)
+    return paths
+
+
+def _lay_out_away(paths: Paths) -> None:
+    away = _away(paths)
+    for link in (paths.state, paths.venv, paths.cache):
+        target = away / link.name
+        target.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink() and link.readlink() == target:
+            continue
+        if link.is_dir() and not link.is_symlink():
+            raise LabError(
+                f"{link} was made by another user than the services' own; "
+                "run `python -m lab.openstack clean` as the user who started it"
+            )
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+
+
+def _away(paths: Paths) -> Path:
+    digest = hashlib.sha256(str(paths.home).encode()).hexdigest()[:12]
+    return AWAY / digest
+
+
+def wipe_state(paths: Paths) -> None:
+    """Removes the state; the venv, the caches and the block of ports stay."""
+    if paths.state.exists():
+        for child in paths.state.iterdir():
+            _remove(child)
+
+
+def wipe_all(paths: Paths) -> None:
+    """Removes every file the embedded OpenStack has made."""
+    for path in (paths.state, paths.venv, paths.cache, paths.ports, paths.lock):
+        _remove(path)
+    away = _away(paths)
+    if away.exists():
+        shutil.rmtree(away)
+        if not os.listdir(AWAY):
+            AWAY.rmdir()
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)

@@ -1,0 +1,106 @@
+"""The services' own Python environment, installed by uv from the committed lock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.openstack.paths import Paths
+from lab.unprivileged import User
+
+LOCK = Path(__file__).with_name("requirements.lock")
+UV = "uv==0.13.8"
+OLDEST_PYTHON = (3, 11)
+
+
+def is_current(paths: Paths) -> bool:
+    """Whether the venv holds exactly what the lock names."""
+    try:
+        return (paths.venv / "lock").read_text(encoding="ascii") == _lock_hash()
+    except OSError:
+        return False
+
+
+def install(paths: Paths, user: User) -> None:
+    """Makes the venv what the lock says; a second time it does nothing.
+
+    Bytecode is not compiled ahead: the services write it as they import, under the cache folder,
+    which is a third of all modules. Raises LabError with uv's last lines.
+    """
+    if is_current(paths):
+        return
+    uv = _uv(paths)
+    # A path below /root would be out of reach for the services' user.
+    python = _python_for(user)
+    _run([uv, "venv", "--quiet", "--allow-existing", "--python", str(python), str(paths.venv)])
+    interpreter = str(paths.venv / "bin" / "python")
+    _run([uv, "pip", "sync", "--quiet", "--python", interpreter, str(LOCK)])
+    (paths.venv / "lock").write_text(_lock_hash(), encoding="ascii")
+
+
+def _lock_hash() -> str:
+    return hashlib.sha256(LOCK.read_bytes()).hexdigest()
+
+
+def _python_for(user: User) -> Path:
+    """Debian's Python first: the distribution's libvirt binding is built for it."""
+    candidates = [Path("/usr/bin/python3"), Path(sys.base_prefix) / "bin" / "python3"]
+    for python in candidates:
+        if python.exists() and user.can_run(python.resolve()) and _version(python) >= OLDEST_PYTHON:
+            return python
+    raise LabError(
+        "no Python 3.11 or newer that the services' user can run; looked at "
+        f"{', '.join(map(str, candidates))}. On Debian: apt-get install python3"
+    )
+
+
+def _version(python: Path) -> tuple[int, ...]:
+    answer = subprocess.run(
+        [str(python), "-c", "import sys; print(*sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return tuple(int(n) for n in answer.stdout.split())
+
+
+def _uv(paths: Paths) -> str:
+    """uv beside this interpreter, on PATH, or a pinned one of our own installed by pip."""
+    beside = Path(sys.executable).with_name("uv")
+    if beside.exists():
+        return str(beside)
+    if found := shutil.which("uv"):
+        return found
+    tool = paths.cache / "tools" / UV
+    own = tool / "bin" / "uv"
+    if not own.exists():
+        _run([*_pip(), "install", "--quiet", "--target", str(tool), UV])
+    return str(own)
+
+
+def _pip() -> list[str]:
+    for python in (sys.executable, "/usr/bin/python3", "python3"):
+        command = [python, "-m", "pip"]
+        try:
+            if (
+                subprocess.run([*command, "--version"], capture_output=True, check=False).returncode
+                == 0
+            ):
+                return command
+        except OSError:
+            continue
+    raise LabError("neither uv nor pip is here; on Debian: apt-get install python3-pip")
+
+
+def _run(command: list[str]) -> None:
+    # Never let uv fetch an interpreter: that is a download from outside the registries.
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+        raise LabError(f"{' '.join(command[:4])} failed:\n{tail}")

@@ -1,0 +1,75 @@
+"""Detached processes: found again by pid and start time, measured, ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process as it was when it was noted; a reused pid has another start time."""
+
+    pid: int
+    started_ticks: int
+
+    def alive(self) -> bool:
+        """Whether that very process still runs (a zombie does not)."""
+        return _stat(self.pid) == ("alive", self.started_ticks)
+
+    def rss_mib(self) -> int:
+        """Resident memory, MiB; 0 when it is gone."""
+        try:
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+        except OSError:
+            return 0
+        for line in status.splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) // 1024
+        return 0
+
+    def end(self, grace_s: float) -> None:
+        """SIGTERM, then SIGKILL after `grace_s` seconds; returns when it is gone."""
+        deadline = time.monotonic() + grace_s
+        self._signal(signal.SIGTERM)
+        while self.alive():
+            if time.monotonic() > deadline:
+                self._signal(signal.SIGKILL)
+                deadline = float("inf")
+            time.sleep(0.05)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.alive():
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                return
+
+
+def note(pid: int, file: Path) -> Process:
+    """Writes down process `pid` in `file` and returns it."""
+    process = Process(pid, _stat(pid)[1])
+    file.write_text(json.dumps(process.__dict__), encoding="ascii")
+    return process
+
+
+def noted(file: Path) -> Process | None:
+    """The process written down in `file`, alive or not; None if there is no such note."""
+    try:
+        return Process(**json.loads(file.read_text(encoding="ascii")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """("alive" or "gone", start time in clock ticks after boot)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "gone", 0
+    after_name = text.rpartition(")")[2].split()
+    return ("gone" if after_name[0] in "ZX" else "alive"), int(after_name[19])
