@@ -89,7 +89,9 @@ def seal_events(session: Session, limit: int = 1000) -> int:
 
     Must run in one place at a time: the primary key on `position` refuses a second sealer.
     """
-    last = session.scalars(sa.select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1)).first()
+    last = session.scalars(
+        sa.select(AuditSeal).order_by(AuditSeal.position.desc()).limit(1)
+    ).first()
     position, previous = (last.position, last.hash) if last else (0, GENESIS)
     sealed = sa.select(AuditSeal.event_id).where(AuditSeal.event_id == AuditEvent.id)
     events = session.scalars(

@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     job_retry_base_seconds: int = Field(default=5, ge=0)
     job_timeout_seconds: int = Field(default=900, ge=10)
     tick_seconds: int = Field(default=10, ge=1)
-    ssh_proof: bool = True
+    machines_answer: bool = True
     log_format: Literal["console", "json"] = "console"
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Params = Mapping[str, Any]
@@ -13,13 +14,13 @@ Params = Mapping[str, Any]
 class Fault:
     """One thing wrong with an input.
 
-    `field` is the path of the input at fault, empty for the input as a whole; `code` is a key of
-    `messages.MESSAGES`; `params` fill that message.
+    `code` is a key of `messages.MESSAGES`; `field` is the path of the input at fault, empty for the
+    input as a whole; `params` fill the message.
     """
 
     code: str
     field: str = ""
-    params: Params = field(default_factory=dict)
+    params: Params = dataclasses.field(default_factory=dict)
 
 
 class DomainError(Exception):

@@ -15,7 +15,8 @@ from controlplane.tenancy.models import Department
 class Pool(Base):
     """资源池 of one network zone on one cloud's availability zone.
 
-    `cloud_capacity` is what the cloud itself reports, by dimension, read at `cloud_read_at`.
+    `cloud_capacity` is what the cloud itself reports, by dimension, and `cloud_images` the images
+    it offers as {name, title}, both read at `cloud_read_at`.
     """
 
     __tablename__ = "pool"
@@ -30,6 +31,7 @@ class Pool(Base):
     ordinal: Mapped[int] = mapped_column(default=0)
     active: Mapped[bool] = mapped_column(default=True)
     cloud_capacity: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    cloud_images: Mapped[list[Any] | None] = mapped_column(sa.JSON)
     cloud_read_at: Mapped[datetime | None]
     cloud_error: Mapped[str] = mapped_column(sa.Text, default="")
 

@@ -50,8 +50,8 @@ class Job(Base):
     """作业: one action to be done on a cloud by one playbook, tried until it ends.
 
     The row decides who runs: a worker owns a job while its `fence` is the one the row holds and
-    `lease_until` lies ahead. `run_host`, `run_pgid` and `run_started` name the playbook's process
-    group, so that one left behind by a dead worker is ended before the next try.
+    `lease_until` lies ahead. `run_host` and `run_pgid` name the playbook's process group, so that
+    one left behind by a dead worker is ended before the next try.
     """
 
     __tablename__ = "job"
@@ -74,7 +74,6 @@ class Job(Base):
     worker: Mapped[str] = mapped_column(sa.String(80), default="")
     run_host: Mapped[str] = mapped_column(sa.String(80), default="")
     run_pgid: Mapped[int | None]
-    run_started: Mapped[str] = mapped_column(sa.String(40), default="")
     cancel_asked: Mapped[bool] = mapped_column(default=False)
     error: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime] = mapped_column(index=True)

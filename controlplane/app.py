@@ -1,0 +1,86 @@
+"""Composition root: settings, database, catalogue, drivers, pages and API. The only place that
+wires."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from controlplane.accounts import Accounts
+from controlplane.catalogue.loader import load_catalogue
+from controlplane.catalogue.services import Service
+from controlplane.clock import Clock, utc_now
+from controlplane.config import Settings
+from controlplane.db import Database
+from controlplane.delivery import Delivery
+from controlplane.operations import Operations
+from controlplane.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """Everything an entrance needs; made once, passed in."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    catalogue: Mapping[str, Service]
+    accounts: Accounts
+    pipeline: Pipeline
+    operations: Operations
+    delivery: Delivery
+
+
+def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
+    """Errors: DeclarationInvalid when a service's folder is wrong."""
+    db = Database(settings.database)
+    catalogue = load_catalogue(settings.services_dir)
+    return ControlPlane(
+        settings=settings,
+        clock=clock,
+        db=db,
+        catalogue=catalogue,
+        accounts=Accounts(db, settings, clock),
+        pipeline=Pipeline(db, catalogue, settings, clock),
+        operations=Operations(db, catalogue, settings, clock),
+        delivery=Delivery(db, catalogue, settings, clock),
+    )
+
+
+def secret_key(settings: Settings) -> str:
+    """The key that signs cookies: the setting, or one drawn at the first start and kept 0600."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    path: Path = settings.var_dir / "secret_key"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def create_app(control_plane: ControlPlane) -> Flask:
+    """The web application: pages at `/`, JSON at `/api/v1`."""
+    from controlplane.api import register_api
+    from ui import register_ui
+
+    settings = control_plane.settings
+    app = Flask("ui", static_folder="static", template_folder="templates")
+    app.config.update(
+        SECRET_KEY=secret_key(settings),
+        MAX_CONTENT_LENGTH=settings.request_body_max_kib * 1024,
+        MAX_FORM_MEMORY_SIZE=settings.request_body_max_kib * 1024,
+        SESSION_COOKIE_NAME="egov_form",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.cookie_secure,
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    app.extensions["controlplane"] = control_plane
+    register_api(app)
+    register_ui(app)
+    return app

@@ -1,0 +1,1 @@
+"""Services and plans, read from `playbooks/services/*/service.yml`; a service is a folder."""

@@ -1,0 +1,216 @@
+"""Loads every declared service, or names all that is wrong with them, file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+
+from controlplane.catalogue.schema import SERVICE
+from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.declarations import (
+    NAMES_SCHEMA,
+    Document,
+    check_against,
+    duplicates,
+    read_document,
+)
+from controlplane.errors import DeclarationInvalid
+
+#: Words a field may carry beside JSON Schema's own: names for people, and hints for the page.
+WIDGETS = (
+    "text",
+    "textarea",
+    "integer",
+    "cards",
+    "select",
+    "segments",
+    "switch",
+    "rows",
+    "ssh_key",
+)
+SOURCES = ("images", "my_vms")
+
+
+def load_catalogue(services_dir: Path) -> dict[str, Service]:
+    """Services by code. Errors: DeclarationInvalid with every problem of every folder."""
+    services: dict[str, Service] = {}
+    problems: list[str] = []
+    for folder in sorted(p for p in services_dir.iterdir() if p.is_dir()):
+        service, found = load_service(folder, services_dir)
+        problems += found
+        if service is not None and service.code in services:
+            problems.append(f"{folder.name}/service.yml: service {service.code} is declared twice")
+        elif service is not None:
+            services[service.code] = service
+    if problems:
+        raise DeclarationInvalid(problems)
+    return services
+
+
+def load_service(folder: Path, root: Path) -> tuple[Service | None, list[str]]:
+    document, problems = read_document(folder / "service.yml", root)
+    if document is None:
+        return None, problems
+    problems = check_against(document, SERVICE)
+    if problems:
+        return None, problems
+    problems = [*_form_problems(document), *_action_problems(document, folder)]
+    if problems:
+        return None, problems
+    service = _build(document.data, folder)
+    problems = _capacity_problems(document, service)
+    return (None, problems) if problems else (service, [])
+
+
+def _build(data: Mapping[str, Any], folder: Path) -> Service:
+    return Service(
+        code=data["service"],
+        version=data["version"],
+        category=data["category"],
+        engine=data["engine"],
+        icon=data.get("icon", "box"),
+        name=data["name"],
+        summary=data["summary"],
+        needs=data.get("needs"),
+        usually_takes_seconds=data.get("usually_takes_seconds", 60),
+        zones=tuple(data["zones"]),
+        lease_default_months=data["lease"]["default_months"],
+        lease_max_months=data["lease"]["max_months"],
+        plans={plan["code"]: plan for plan in data.get("plans", [])},
+        groups=tuple(data["form"]["groups"]),
+        properties=data["form"]["properties"],
+        required=tuple(data["form"].get("required", ())),
+        capacity_expressions=data["capacity"],
+        resource_name_expression=data["resource_name"],
+        actions={code: _action(code, a, data) for code, a in data["actions"].items()},
+        folder=folder,
+    )
+
+
+def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> Action:
+    asks_by_default = data["kind"] in ("create", "change")
+    chain = data.get("approval_chain", service["approval_chain"] if asks_by_default else "none")
+    return Action(
+        code=code,
+        playbook=data["playbook"],
+        name=data["name"],
+        kind=data["kind"],
+        approval_chain=None if chain == "none" else chain,
+        effect=data.get("effect"),
+        fields=tuple(data.get("fields", ())),
+        clears=tuple(data.get("clears", ())),
+        states=tuple(data.get("states", ("active", "stopped"))),
+        to_state=data.get("to_state"),
+        grace_days=data.get("grace_days", 0),
+        stop_with=data.get("stop_with"),
+        start_with=data.get("start_with"),
+    )
+
+
+def _form_problems(document: Document) -> list[str]:
+    form = document.data["form"]
+    properties: Mapping[str, Any] = form["properties"]
+    problems: list[str] = []
+    for name, schema in properties.items():
+        at = ["form", "properties", name]
+        if not isinstance(schema, dict):
+            problems.append(document.problem(at, "must be a JSON Schema"))
+            continue
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            problems.append(document.problem([*at, *error.absolute_path], error.message))
+        if not Draft202012Validator(NAMES_SCHEMA).is_valid(schema.get("title")):
+            problems.append(document.problem(at, "title needs zh and en"))
+        hints = schema.get("x-ui", {})
+        if hints.get("widget", "text") not in WIDGETS:
+            problems.append(document.problem([*at, "x-ui"], f"widget is one of {WIDGETS}"))
+        if hints.get("source", "images") not in SOURCES:
+            problems.append(document.problem([*at, "x-ui"], f"source is one of {SOURCES}"))
+    placed = [f for group in form["groups"] for f in group["fields"]]
+    for i, group in enumerate(form["groups"]):
+        problems += [
+            document.problem(["form", "groups", i], f"there is no field {f}")
+            for f in group["fields"]
+            if f not in properties
+        ]
+    problems += [
+        document.problem(["form", "properties", f], "stands in no group")
+        for f in properties
+        if f not in placed
+    ]
+    problems += [
+        document.problem(["form", "groups"], f"field {f} stands in two places")
+        for f in duplicates(placed)
+    ]
+    problems += [
+        document.problem(["form", "required"], f"there is no field {f}")
+        for f in form.get("required", ())
+        if f not in properties
+    ]
+    return problems
+
+
+def _action_problems(document: Document, folder: Path) -> list[str]:
+    problems: list[str] = []
+    actions: Mapping[str, Any] = document.data["actions"]
+    for code, action in actions.items():
+        at = ["actions", code]
+        if not (folder / action["playbook"]).is_file():
+            problems.append(document.problem([*at, "playbook"], f"{action['playbook']} is missing"))
+        problems += [
+            document.problem([*at, "fields"], f"there is no field {f}")
+            for f in (*action.get("fields", ()), *action.get("clears", ()))
+            if f not in document.data["form"]["properties"]
+        ]
+        problems += [
+            document.problem([*at, other], f"there is no action {action[other]}")
+            for other in ("stop_with", "start_with")
+            if action.get(other) is not None and action[other] not in actions
+        ]
+    for code, kind in (("provision", "create"), ("retire", "retire")):
+        if actions[code]["kind"] != kind:
+            problems.append(document.problem(["actions", code, "kind"], f"must be {kind}"))
+    return problems
+
+
+def _capacity_problems(document: Document, service: Service) -> list[str]:
+    """Tries the capacity expressions on every plan with the form's defaults and smallest values."""
+    problems: dict[str, None] = {}
+    for plan in service.plans or {"": {}}:
+        form = {name: _sample(schema) for name, schema in service.properties.items()}
+        if "plan" in service.properties:
+            form["plan"] = plan
+        try:
+            service.capacity_of(service.spec_of(form))
+        except ExpressionError as error:
+            problems[document.problem(["capacity"], str(error))] = None
+        try:
+            service.resource_name_of(service.spec_of(form))
+        except ExpressionError as error:
+            problems[document.problem(["resource_name"], str(error))] = None
+    return list(problems)
+
+
+def _sample(schema: Mapping[str, Any]) -> Any:
+    """A value that fits a field's schema well enough to try an expression on."""
+    if "default" in schema:
+        return schema["default"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    samples: dict[str, Any] = {
+        "integer": schema.get("minimum", 1),
+        "boolean": False,
+        "array": [],
+        "object": {},
+    }
+    return samples.get(str(schema.get("type")), "x")
+
+
+def needed_chains(services: Iterable[Service]) -> set[str]:
+    """Codes of the approval chains that some service's action names."""
+    return {a.approval_chain for s in services for a in s.actions.values() if a.approval_chain}

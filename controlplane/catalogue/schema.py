@@ -1,0 +1,117 @@
+"""What a `service.yml` may say, as JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controlplane.declarations import NAMES_SCHEMA
+
+CODE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
+DIMENSION_PATTERN = "^(vcpu|memory_mib|storage_gib\\.[a-z]+)$"
+
+ACTION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "playbook": {"type": "string", "pattern": "^[a-z0-9_]+\\.yml$"},
+        "name": NAMES_SCHEMA,
+        "effect": NAMES_SCHEMA,
+        "kind": {"enum": ["create", "change", "operate", "retire"]},
+        "approval_chain": CODE,
+        "fields": {"type": "array", "items": {"type": "string"}},
+        "clears": {"type": "array", "items": {"type": "string"}},
+        "states": {"type": "array", "items": {"type": "string"}},
+        "to_state": {"enum": ["active", "stopped"]},
+        "grace_days": {"type": "integer", "minimum": 0},
+        "stop_with": CODE,
+        "start_with": CODE,
+    },
+    "required": ["playbook", "name", "kind"],
+    "additionalProperties": False,
+}
+
+SERVICE: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "service": CODE,
+        "version": {"type": "string", "pattern": "^\\d+\\.\\d+\\.\\d+$"},
+        "category": {"enum": ["ISS", "PSS", "ASS", "DSS"]},
+        "engine": {"enum": ["openstack", "kubernetes"]},
+        "icon": {"type": "string"},
+        "name": NAMES_SCHEMA,
+        "summary": NAMES_SCHEMA,
+        "needs": NAMES_SCHEMA,
+        "usually_takes_seconds": {"type": "integer", "minimum": 1},
+        "zones": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "approval_chain": CODE,
+        "lease": {
+            "type": "object",
+            "properties": {
+                "default_months": {"type": "integer", "minimum": 1},
+                "max_months": {"type": "integer", "minimum": 1},
+            },
+            "required": ["default_months", "max_months"],
+            "additionalProperties": False,
+        },
+        "plans": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"code": CODE, "name": NAMES_SCHEMA},
+                "required": ["code", "name"],
+                "additionalProperties": {"type": ["integer", "string", "boolean"]},
+            },
+        },
+        "form": {
+            "type": "object",
+            "properties": {
+                "groups": {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "id": CODE,
+                            "title": NAMES_SCHEMA,
+                            "fields": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                        },
+                        "required": ["id", "title", "fields"],
+                        "additionalProperties": False,
+                    },
+                },
+                "properties": {"type": "object", "minProperties": 1},
+                "required": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["groups", "properties"],
+            "additionalProperties": False,
+        },
+        "capacity": {
+            "type": "object",
+            "propertyNames": {"pattern": DIMENSION_PATTERN},
+            "additionalProperties": {"type": ["string", "integer"]},
+            "minProperties": 1,
+        },
+        "resource_name": {"type": "string"},
+        "actions": {
+            "type": "object",
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+            "additionalProperties": ACTION,
+            "required": ["provision", "retire"],
+        },
+    },
+    "required": [
+        "service",
+        "version",
+        "category",
+        "engine",
+        "name",
+        "summary",
+        "zones",
+        "approval_chain",
+        "lease",
+        "form",
+        "capacity",
+        "resource_name",
+        "actions",
+    ],
+    "additionalProperties": False,
+}

@@ -1,0 +1,157 @@
+"""A declared service: its form, plans, actions, and how a filled form becomes a capacity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.nativetypes import NativeEnvironment
+from jinja2.sandbox import SandboxedEnvironment
+
+Names = Mapping[str, str]
+Capacity = dict[str, int]
+
+
+class _Expressions(SandboxedEnvironment, NativeEnvironment):
+    """Jinja2 as platform engineers know it from Ansible: values stay numbers, nothing escapes."""
+
+
+_EXPRESSIONS = _Expressions(undefined=StrictUndefined)
+
+
+class ExpressionError(ValueError):
+    """A declared expression cannot be evaluated; the text says why."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """What can be done with a service's resource, by which playbook.
+
+    `approval_chain` None: nobody has to approve. `fields` are those of the service's form that the
+    action asks for, `clears` those it empties. `states` are the resource's states in which it may
+    start; `to_state` is the state it leaves (None: unchanged).
+    """
+
+    code: str
+    playbook: str
+    name: Names
+    kind: str
+    approval_chain: str | None
+    effect: Names | None = None
+    fields: tuple[str, ...] = ()
+    clears: tuple[str, ...] = ()
+    states: tuple[str, ...] = ("active", "stopped")
+    to_state: str | None = None
+    grace_days: int = 0
+    stop_with: str | None = None
+    start_with: str | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    code: str
+    version: str
+    category: str
+    engine: str
+    icon: str
+    name: Names
+    summary: Names
+    needs: Names | None
+    usually_takes_seconds: int
+    zones: tuple[str, ...]
+    lease_default_months: int
+    lease_max_months: int
+    plans: Mapping[str, Mapping[str, Any]]
+    groups: tuple[Mapping[str, Any], ...]
+    properties: Mapping[str, Mapping[str, Any]]
+    required: tuple[str, ...]
+    capacity_expressions: Mapping[str, str | int]
+    resource_name_expression: str
+    actions: Mapping[str, Action]
+    folder: Path = field(repr=False, compare=False)
+
+    def action(self, code: str) -> Action | None:
+        return self.actions.get(code)
+
+    def action_of_kind(self, kind: str) -> Action | None:
+        return next((a for a in self.actions.values() if a.kind == kind), None)
+
+    def form_schema(self, action: Action) -> dict[str, Any]:
+        """JSON Schema of the fields that `action` asks for; all of them for `create`."""
+        names = set(self.properties) if action.kind == "create" else set(action.fields)
+        return {
+            "type": "object",
+            "properties": {n: p for n, p in self.properties.items() if n in names},
+            "required": [n for n in self.required if n in names],
+            "additionalProperties": False,
+        }
+
+    def form_groups(self, action: Action) -> list[dict[str, Any]]:
+        """The form's groups with only the fields that `action` asks for."""
+        names = set(self.form_schema(action)["properties"])
+        groups = [
+            {**group, "fields": [f for f in group["fields"] if f in names]} for group in self.groups
+        ]
+        return [group for group in groups if group["fields"]]
+
+    def spec_of(self, form: Mapping[str, Any]) -> dict[str, Any]:
+        """The form with every default filled in and `plan` replaced by the plan itself."""
+        spec = {
+            name: _default_of(schema)
+            for name, schema in self.properties.items()
+            if "default" in schema or schema.get("type") == "array"
+        }
+        spec.update(form)
+        if "plan" in spec and spec["plan"] in self.plans:
+            plan = self.plans[spec["plan"]]
+            spec["plan"] = {k: v for k, v in plan.items() if k != "name"}
+        return spec
+
+    def form_of(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """The form that gives `spec`: what a change form is prefilled with."""
+        form = {k: v for k, v in spec.items() if k in self.properties}
+        if isinstance(form.get("plan"), dict):
+            form["plan"] = form["plan"]["code"]
+        return form
+
+    def capacity_of(self, spec: Mapping[str, Any]) -> Capacity:
+        """Capacity vector of a spec, dimensions of amount 0 left out. Errors: ExpressionError."""
+        vector = {}
+        for dimension, expression in self.capacity_expressions.items():
+            amount = self._evaluate(expression, spec)
+            if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
+                raise ExpressionError(f"{dimension}: {amount!r} is not a whole number of 0 or more")
+            vector[dimension] = amount
+        return {dimension: amount for dimension, amount in vector.items() if amount}
+
+    def resource_name_of(self, spec: Mapping[str, Any]) -> str:
+        name = str(_render(self.resource_name_expression, spec, native=False))
+        return name.strip()[:120] or self.name["zh"]
+
+    def _evaluate(self, expression: str | int, spec: Mapping[str, Any]) -> Any:
+        return expression if isinstance(expression, int) else _render(expression, spec)
+
+    def playbook_path(self, action: Action) -> Path:
+        return self.folder / action.playbook
+
+
+def _default_of(schema: Mapping[str, Any]) -> Any:
+    return schema.get("default", [])
+
+
+class _Text(SandboxedEnvironment):
+    pass
+
+
+_TEXT = _Text(undefined=StrictUndefined)
+
+
+def _render(expression: str, spec: Mapping[str, Any], native: bool = True) -> Any:
+    environment = _EXPRESSIONS if native else _TEXT
+    try:
+        return environment.from_string(expression).render(spec=spec, plan=spec.get("plan"))
+    except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError) as error:
+        raise ExpressionError(f"{expression}: {error}") from error

@@ -1,0 +1,359 @@
+"""The journey as machines go it: a job's run begins, beats, and ends well or badly.
+
+Every method is one transaction; the cloud is called between them, never inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane import audit
+from controlplane.admission import service as admission
+from controlplane.admission.models import Pool
+from controlplane.catalogue.services import Service
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.db import Database
+from controlplane.jobs import enqueue_action, parent_in, sync_quota
+from controlplane.metering import service as metering
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import DepartmentSite, Job, Resource
+from controlplane.provisioning.rules import (
+    JobState,
+    ResourceState,
+    SiteState,
+    retry_delay,
+)
+from controlplane.provisioning.service import Step
+from controlplane.service_requests import service as requests
+from controlplane.service_requests.models import ServiceRequest
+
+
+@dataclass(frozen=True)
+class Run:
+    """A claimed job with all that its playbook run needs; holds no database row."""
+
+    job_id: int
+    job_number: str
+    fence: int
+    attempt: int
+    action: str
+    playbook: str
+    cloud: str
+    project: str
+    extravars: Mapping[str, Any]
+    proves_login: bool
+    previous_host: str = ""
+    previous_pgid: int | None = None
+
+
+class Delivery:
+    def __init__(
+        self,
+        db: Database,
+        catalogue: Mapping[str, Service],
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.db = db
+        self.catalogue = catalogue
+        self.settings = settings
+        self.clock = clock
+
+    @property
+    def _lease(self) -> timedelta:
+        return timedelta(seconds=self.settings.job_lease_seconds)
+
+    # --- a run ----------------------------------------------------------------------------------
+
+    def claim(self, worker: str) -> Run | None:
+        """The next job that may run, now ours; None when nothing waits.
+
+        A job whose tries are used up, or that was cancelled while it waited, ends here.
+        """
+        now = self.clock()
+        while True:
+            with self.db.transaction() as session:
+                job = provisioning.claim_job(session, worker=worker, lease=self._lease, now=now)
+                if job is None:
+                    return None
+                if job.cancel_asked or job.attempt > job.attempts_max:
+                    reason = "cancelled" if job.cancel_asked else "its worker died at every try"
+                    self._end_badly(session, job, reason)
+                    continue
+                return self._run_of(session, job)
+
+    def beat(self, run: Run) -> bool:
+        """Prolongs the lease; returns whether the job shall be cancelled. Errors: LeaseLost."""
+        with self.db.transaction() as session:
+            return provisioning.heartbeat(
+                session, run.job_id, run.fence, lease=self._lease, now=self.clock()
+            )
+
+    def note_process(self, run: Run, host: str, pgid: int) -> None:
+        with self.db.transaction() as session:
+            provisioning.note_process(session, run.job_id, run.fence, host=host, pgid=pgid)
+
+    def record_steps(self, run: Run, steps: Iterable[Step]) -> None:
+        with self.db.transaction() as session:
+            provisioning.record_steps(session, run.job_id, run.attempt, steps)
+
+    def _run_of(self, session: Session, job: Job) -> Run:
+        site = job.site
+        assert site is not None
+        pool = (
+            session.get_one(Pool, job.resource.pool_code)
+            if job.resource
+            else session.scalars(
+                sa.select(Pool).where(Pool.zone == site.zone, Pool.cloud == site.cloud)
+            ).first()
+        )
+        action = self._action(job)
+        return Run(
+            job_id=job.id,
+            job_number=job.number,
+            fence=job.fence,
+            attempt=job.attempt,
+            action=job.action,
+            playbook=job.playbook,
+            cloud=site.cloud,
+            project=site.project,
+            extravars=self._extravars(session, job, site, pool),
+            proves_login=bool(action and action.kind == "create" and job.service == "vm"),
+            previous_host=job.run_host,
+            previous_pgid=job.run_pgid,
+        )
+
+    def _extravars(
+        self, session: Session, job: Job, site: DepartmentSite, pool: Pool | None
+    ) -> dict[str, Any]:
+        """The playbook contract's one variable; see `playbooks/README.md`."""
+        resource = job.resource
+        department = site.department
+        request = session.get(ServiceRequest, job.request_id) if job.request_id else None
+        values: dict[str, Any] = {
+            "action": job.action,
+            "job_number": job.number,
+            "request_number": request.number if request else "",
+            "cloud": "department",
+            "admin_cloud": "admin",
+            "availability_zone": pool.availability_zone if pool else "",
+            "zone": site.zone,
+            "department": {
+                "code": department.code,
+                "name": department.name_zh,
+                "project": site.project,
+                **site.outputs,
+            },
+            "spec": job.payload.get("spec", {}),
+            "previous_spec": job.payload.get("previous_spec", {}),
+            "quota": job.payload.get("quota", {}),
+            "related": {},
+            "outputs": {},
+        }
+        if resource is not None:
+            values |= {
+                "resource_id": resource.id,
+                "resource_number": resource.number,
+                "resource_name": resource.name,
+                "outputs": resource.outputs,
+                "related": self._related(session, job, resource),
+            }
+        return values
+
+    def _related(self, session: Session, job: Job, resource: Resource) -> dict[str, Any]:
+        """The VM that the resource stands on, before and after this action."""
+        service = self.catalogue[resource.service]
+        related = {}
+        for key, spec in (("vm", job.payload.get("spec", {})), ("previous_vm", resource.spec)):
+            parent_id = parent_in(service, spec)
+            parent = session.get(Resource, parent_id) if parent_id else None
+            if parent is not None:
+                related[key] = {"resource_id": parent.id, "outputs": parent.outputs}
+        return related
+
+    def _action(self, job: Job) -> Any:
+        service = self.catalogue.get(job.service)
+        return service.action(job.action) if service else None
+
+    # --- a good end -----------------------------------------------------------------------------
+
+    def complete(self, run: Run, outputs: Mapping[str, Any]) -> None:
+        """The playbook did its work. Errors: LeaseLost, and then nothing is changed."""
+        now = self.clock()
+        with self.db.transaction() as session:
+            job = provisioning.lock_running_job(session, run.job_id, run.fence)
+            provisioning.end_job(job, JobState.SUCCEEDED, now)
+            if job.resource is None:
+                self._complete_site(session, job, outputs)
+                return
+            resource = provisioning.lock_resource(session, job.resource.id)
+            action = self._action(job)
+            if job.payload.get("cleanup"):
+                admission.release_request(session, resource.request_id, now)
+                return
+            if action.kind == "create":
+                self._delivered(session, job, resource, outputs)
+            elif action.kind == "change":
+                self._changed(session, job, resource, outputs)
+            elif action.kind == "retire":
+                self._destroyed(session, resource)
+            else:
+                self._operated(job, resource, outputs)
+
+    def _complete_site(self, session: Session, job: Job, outputs: Mapping[str, Any]) -> None:
+        site = job.site
+        assert site is not None
+        site.quota_synced = job.payload.get("quota")
+        if job.action == provisioning.ONBOARD:
+            site.outputs, site.state = dict(outputs), SiteState.READY
+            sync_quota(session, self.settings, site, self.clock())
+
+    def _delivered(
+        self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
+    ) -> None:
+        now = self.clock()
+        resource.state, resource.delivered_at = ResourceState.ACTIVE, now
+        resource.outputs = dict(outputs)
+        self._fulfil(session, job, resource)
+        self._meter(session, resource, resource.capacity)
+
+    def _changed(
+        self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
+    ) -> None:
+        resource.state = job.payload["resume_state"]
+        resource.outputs = {**resource.outputs, **outputs}
+        assert job.request_id is not None
+        if job.payload.get("revert"):
+            admission.release_request(session, job.request_id, self.clock())
+            return
+        request = session.get_one(ServiceRequest, job.request_id)
+        resource.spec, resource.capacity = request.spec, request.capacity
+        admission.settle(session, request.id, self.clock())
+        self._fulfil(session, job, resource)
+        self._meter(session, resource, resource.capacity)
+
+    def _operated(self, job: Job, resource: Resource, outputs: Mapping[str, Any]) -> None:
+        service = self.catalogue[resource.service]
+        resource.outputs = {**resource.outputs, **outputs}
+        resource.spec = job.payload.get("spec", resource.spec)
+        resource.parent_id = parent_in(service, resource.spec)
+        if job.payload.get("to_state") and resource.state != ResourceState.RETIRING:
+            resource.state = job.payload["to_state"]
+
+    def _destroyed(self, session: Session, resource: Resource) -> None:
+        now = self.clock()
+        resource.state, resource.retired_at = ResourceState.RETIRED, now
+        resource.parent_id = None
+        admission.release_resource(session, resource.id, now)
+        self._meter(session, resource, {})
+        self._audit(session, "resource_retired", resource)
+
+    def _fulfil(self, session: Session, job: Job, resource: Resource) -> None:
+        assert job.request_id is not None
+        request = requests.lock_request(session, job.request_id)
+        requests.move_request(request, "deliver", self.clock())
+        self._audit(session, "request_fulfilled", resource, request=request.number)
+
+    def _meter(self, session: Session, resource: Resource, held: Mapping[str, int]) -> None:
+        request = session.get_one(ServiceRequest, resource.request_id)
+        metering.meter(
+            session,
+            resource_id=resource.id,
+            department_id=resource.department_id,
+            request_number=request.number or "",
+            held=held,
+            at=self.clock(),
+        )
+
+    # --- a bad end ------------------------------------------------------------------------------
+
+    def fail(self, run: Run, error: str, *, cancelled: bool = False, final: bool = False) -> bool:
+        """The run went wrong: another try later, or the end; returns whether it is the end.
+
+        `final`: trying again the same way cannot help (the playbook itself is broken).
+        Errors: LeaseLost.
+        """
+        now = self.clock()
+        with self.db.transaction() as session:
+            job = provisioning.lock_running_job(session, run.job_id, run.fence)
+            if not cancelled and not final and job.attempt < job.attempts_max:
+                delay = retry_delay(job.attempt, self.settings.job_retry_base_seconds)
+                provisioning.retry_job(job, now + delay, error)
+                return False
+            self._end_badly(session, job, error, cancelled)
+            return True
+
+    def _end_badly(self, session: Session, job: Job, error: str, cancelled: bool = False) -> None:
+        now = self.clock()
+        state = JobState.CANCELLED if cancelled or job.cancel_asked else JobState.FAILED
+        provisioning.end_job(job, state, now, error)
+        if job.resource is None:
+            if job.action == provisioning.ONBOARD and job.site is not None:
+                job.site.state = SiteState.FAILED
+            return
+        resource = provisioning.lock_resource(session, job.resource.id)
+        action = self._action(job)
+        if job.payload.get("cleanup") or job.payload.get("revert"):
+            return  # engineers see the failed job and try it again; nothing is given back unproven
+        if action.kind == "create":
+            self._give_up_build(session, job, resource, error)
+        elif action.kind == "change":
+            self._go_back(session, job, resource, error)
+
+    def _give_up_build(self, session: Session, job: Job, resource: Resource, error: str) -> None:
+        """The request fails now; hold and quota come back once the cloud is known to be clean."""
+        now = self.clock()
+        resource.state = ResourceState.FAILED
+        resource.parent_id = None
+        self._fail_request(session, job, error)
+        service = self.catalogue[resource.service]
+        payload = {"spec": resource.spec, "cleanup": True}
+        retire = service.actions["retire"]
+        enqueue_action(session, self.settings, service, retire, resource, now, payload)
+
+    def _go_back(self, session: Session, job: Job, resource: Resource, error: str) -> None:
+        """A change half done is undone by the same playbook with before and after exchanged."""
+        self._fail_request(session, job, error)
+        service = self.catalogue[resource.service]
+        payload = {
+            "spec": job.payload["previous_spec"],
+            "previous_spec": job.payload["spec"],
+            "resume_state": job.payload["resume_state"],
+            "revert": True,
+        }
+        enqueue_action(
+            session,
+            self.settings,
+            service,
+            service.actions[job.action],
+            resource,
+            self.clock(),
+            payload,
+            request_id=job.request_id,
+        )
+
+    def _fail_request(self, session: Session, job: Job, error: str) -> None:
+        assert job.request_id is not None
+        request = requests.lock_request(session, job.request_id)
+        requests.move_request(request, "fail", self.clock(), error[:500])
+        assert job.resource is not None
+        self._audit(session, "request_failed", job.resource, request=request.number)
+
+    def _audit(self, session: Session, event: str, resource: Resource, **data: Any) -> None:
+        audit.record(
+            session,
+            audit.SYSTEM,
+            event,
+            at=self.clock(),
+            object_type="resource",
+            object_id=resource.number,
+            department_id=resource.department_id,
+            **data,
+        )

@@ -1,0 +1,160 @@
+"""Job rows for what has been decided: each is made in the transaction of its decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane.admission.models import Pool, QuotaBound
+from controlplane.catalogue.services import Action, Service
+from controlplane.config import Settings
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import DepartmentSite, Job, Resource
+from controlplane.provisioning.rules import ResourceState, SiteState, add_months
+from controlplane.service_requests.models import ServiceRequest
+from controlplane.tenancy.models import Department
+
+ONBOARD_PLAYBOOK = "ops/onboard.yml"
+SYNC_QUOTA_PLAYBOOK = "ops/sync_quota.yml"
+PLATFORM = "platform"  # the `service` of jobs that belong to no service
+
+
+def onboard_department(
+    session: Session, settings: Settings, department: Department, pool: Pool, now: datetime
+) -> DepartmentSite:
+    """The department's site for the pool's zone and cloud; made and set up once."""
+    site, is_new = provisioning.find_or_make_site(session, department, pool.zone, pool.cloud, now)
+    if is_new:
+        provisioning.enqueue_job(
+            session,
+            action=provisioning.ONBOARD,
+            service=PLATFORM,
+            playbook=ONBOARD_PLAYBOOK,
+            attempts_max=settings.job_attempts_max,
+            now=now,
+            payload={"quota": quota_of(session, department, pool.zone)},
+            site=site,
+        )
+    return site
+
+
+def sync_quota(
+    session: Session, settings: Settings, site: DepartmentSite, now: datetime
+) -> Job | None:
+    """A job that brings the project's quota on the cloud in step; None when it is."""
+    quota = quota_of(session, site.department, site.zone)
+    if site.state != SiteState.READY or quota == site.quota_synced:
+        return None
+    return provisioning.enqueue_job(
+        session,
+        action=provisioning.SYNC_QUOTA,
+        service=PLATFORM,
+        playbook=SYNC_QUOTA_PLAYBOOK,
+        attempts_max=settings.job_attempts_max,
+        now=now,
+        payload={"quota": quota},
+        site=site,
+    )
+
+
+def quota_of(session: Session, department: Department, zone: str) -> dict[str, int]:
+    """What the department may hold in a zone: the tightest of its own and its ancestors' quotas."""
+    rows = session.execute(
+        sa.select(QuotaBound.dimension, sa.func.min(QuotaBound.capacity))
+        .where(QuotaBound.department_id.in_(department.ancestor_ids()), QuotaBound.zone == zone)
+        .group_by(QuotaBound.dimension)
+        .order_by(QuotaBound.dimension)
+    )
+    return {dimension: int(capacity) for dimension, capacity in rows}
+
+
+def start_delivery(
+    session: Session,
+    settings: Settings,
+    service: Service,
+    request: ServiceRequest,
+    now: datetime,
+) -> Job:
+    """The resource and the job of an approved request."""
+    action = service.actions[request.action]
+    if action.kind == "create":
+        resource = _new_resource(session, service, request, now)
+        payload: dict[str, Any] = {"spec": request.spec}
+    else:
+        assert request.resource_id is not None
+        resource = provisioning.lock_resource(session, request.resource_id)
+        payload = {
+            "spec": request.spec,
+            "previous_spec": resource.spec,
+            "resume_state": resource.state,
+        }
+        resource.state = ResourceState.CHANGING
+    return enqueue_action(
+        session, settings, service, action, resource, now, payload, request_id=request.id
+    )
+
+
+def _new_resource(
+    session: Session, service: Service, request: ServiceRequest, now: datetime
+) -> Resource:
+    assert request.pool is not None
+    months = int(request.spec.get("lease_months", service.lease_default_months))
+    resource = Resource(
+        id=request.resource_id,
+        number=provisioning.resource_number(session, now),
+        request_id=request.id,
+        department_id=request.department_id,
+        service=service.code,
+        service_version=request.service_version,
+        name=request.title,
+        zone=request.zone,
+        pool_code=request.pool,
+        state=ResourceState.BUILDING,
+        spec=request.spec,
+        capacity=request.capacity,
+        outputs={},
+        parent_id=parent_in(service, request.spec),
+        created_at=now,
+        expires_at=add_months(now, months),
+    )
+    session.add(resource)
+    session.flush()
+    return resource
+
+
+def parent_in(service: Service, spec: Mapping[str, Any]) -> str | None:
+    """The resource that a spec makes its own stand on: a field whose source is my VMs."""
+    for name, schema in service.properties.items():
+        if schema.get("x-ui", {}).get("source") == "my_vms" and spec.get(name):
+            return str(spec[name])
+    return None
+
+
+def enqueue_action(
+    session: Session,
+    settings: Settings,
+    service: Service,
+    action: Action,
+    resource: Resource,
+    now: datetime,
+    payload: Mapping[str, Any],
+    request_id: int | None = None,
+) -> Job:
+    pool = session.get_one(Pool, resource.pool_code)
+    department = session.get_one(Department, resource.department_id)
+    return provisioning.enqueue_job(
+        session,
+        action=action.code,
+        service=service.code,
+        playbook=f"services/{service.folder.name}/{action.playbook}",
+        attempts_max=settings.job_attempts_max,
+        now=now,
+        payload=payload,
+        request_id=request_id,
+        resource=resource,
+        site=onboard_department(session, settings, department, pool, now),
+    )

@@ -1,0 +1,137 @@
+"""The words of every error code, Chinese and English; nobody else writes error sentences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controlplane.errors import DeclarationInvalid, DomainError, Fault
+
+Language = str  # "zh" or "en"
+
+#: code -> (Chinese, English); the fields in braces are the fault's or error's params.
+MESSAGES: dict[str, tuple[str, str]] = {
+    "error": ("操作未完成", "The action was not completed"),
+    "invalid_input": (
+        "有内容需要更正，未作任何更改",
+        "Some entries need correcting; nothing was changed",
+    ),
+    "not_found": ("没有找到，或不在您的权限范围内", "Not found, or not yours to see"),
+    "forbidden": ("您没有此项权限", "You are not allowed to do this"),
+    "not_signed_in": ("请先登录", "Please sign in"),
+    "sign_in_refused": (
+        "用户名或密码不正确，或账号因多次失败暂时锁定",
+        "Wrong name or password, or the account is locked for a while after failed tries",
+    ),
+    "own_request": ("不能审批本人提交的申请", "Nobody decides on a request of their own"),
+    "state_conflict": (
+        "当前状态“{state}”不能执行此操作",
+        "This cannot be done in the present state ({state})",
+    ),
+    "edited_meanwhile": (
+        "内容已被他人更改，请刷新后重试",
+        "Somebody else changed this meanwhile; reload and try again",
+    ),
+    "admission_refused": (
+        "配额或资源池不足，未作任何更改",
+        "Quota or pool is too small for this; nothing was changed",
+    ),
+    "declaration_invalid": (
+        "声明文件有误，未应用任何内容",
+        "A declaration is wrong; nothing was applied",
+    ),
+    "cloud_unavailable": ("云平台暂时没有响应：{reason}", "The cloud does not answer: {reason}"),
+    "cloud_refused": ("云平台拒绝了请求：{reason}", "The cloud refused: {reason}"),
+    "configuration_missing": ("部署缺少：{what}", "This deployment lacks: {what}"),
+    "too_many_requests": ("请求过于频繁，请稍后再试", "Too many requests; try again later"),
+    "request_too_large": ("提交的内容过大", "What was sent is too large"),
+    "form_expired": (
+        "页面已过期，请重新提交",
+        "The page has expired; submit it again",
+    ),
+    # Fields
+    "field_required": ("必须填写", "Required"),
+    "field_unknown": ("没有这个填写项：{name}", "Unknown field: {name}"),
+    "field_not_integer": ("请填写整数", "Enter a whole number"),
+    "field_not_text": ("请填写文字", "Enter text"),
+    "field_type": ("格式不正确", "Wrong kind of value"),
+    "field_too_small": ("不能小于 {limit}", "At least {limit}"),
+    "field_too_large": ("不能大于 {limit}", "At most {limit}"),
+    "field_not_multiple": ("必须是 {step} 的倍数", "Must be a multiple of {step}"),
+    "field_too_short": ("至少 {limit} 个字", "At least {limit} characters"),
+    "field_too_long": (
+        "最多 {limit} 个字，现有 {length} 个",
+        "At most {limit} characters; these are {length}",
+    ),
+    "field_pattern": ("格式不符合要求", "Does not have the form asked for"),
+    "field_choice": ("不在可选范围内", "Not one of the choices"),
+    "field_control_characters": (
+        "不能含换行或控制字符",
+        "Must not contain line breaks or control characters",
+    ),
+    "field_too_many": ("最多 {limit} 项", "At most {limit} entries"),
+    "zone_not_offered": ("此服务不在该网络域提供", "This service is not offered in that zone"),
+    "plan_unknown": ("没有这个套餐", "No such plan"),
+    "opinion_required": ("退回或不予同意必须写明理由", "Returning or refusing needs a reason"),
+    "confirmation_differs": (
+        "输入的名称与资源名称不一致",
+        "The name typed is not the resource's name",
+    ),
+    "nothing_changes": ("没有需要变更的内容", "Nothing would change"),
+    "volume_cannot_shrink": ("云硬盘只能扩大，不能缩小", "A volume can grow, not shrink"),
+    "field_fixed": ("此项不能变更", "This cannot be changed"),
+    "resource_busy": ("资源正在执行其他操作", "Another action is running on this resource"),
+    "has_dependents": (
+        "仍有资源依赖它：{names}",
+        "Other resources stand on it: {names}",
+    ),
+    # Admission
+    "pool_short": (
+        "资源池“{pool}”{dimension}不足：申请 {asked}，可用 {free}，总量 {capacity}",
+        "Pool {pool} lacks {dimension}: asked {asked}, free {free} of {capacity}",
+    ),
+    "quota_short": (
+        "“{department}”配额{dimension}不足：申请 {asked}，可用 {free}，配额 {capacity}",
+        "Quota of {department} lacks {dimension}: asked {asked}, free {free} of {capacity}",
+    ),
+    "quota_missing": (
+        "本部门在该网络域没有{dimension}配额，请联系管理员",
+        "The department has no quota of {dimension} in this zone; ask the administrator",
+    ),
+    "pool_missing": ("该网络域没有可用的资源池", "There is no pool for this in that zone"),
+}
+
+#: Names of capacity dimensions as people read them.
+DIMENSIONS: dict[str, tuple[str, str]] = {
+    "vcpu": (" CPU（核）", "CPU (cores)"),
+    "memory_mib": ("内存（MiB）", "memory (MiB)"),
+    "storage_gib.standard": ("标准存储（GiB）", "standard storage (GiB)"),
+    "storage_gib.ssd": ("高性能存储（GiB）", "SSD storage (GiB)"),
+}
+
+
+def text_of(code: str, params: Any, language: Language) -> str:
+    """The sentence of a code; numbers are grouped by thousands, `{zh, en}` take their language."""
+    index = 0 if language == "zh" else 1
+    return MESSAGES[code][index].format_map({k: _shown(k, v, index) for k, v in params.items()})
+
+
+def text_of_fault(fault: Fault, language: Language) -> str:
+    return text_of(fault.code, fault.params, language)
+
+
+def text_of_error(error: DomainError, language: Language) -> str:
+    """The sentence of the error itself, without its faults."""
+    if isinstance(error, DeclarationInvalid):
+        return text_of(error.code, {}, language) + "\n" + str(error)
+    params = {"state": "", "reason": "", "what": "", **error.params}
+    return text_of(error.code, params, language)
+
+
+def _shown(name: str, value: Any, index: int) -> Any:
+    if name == "dimension":
+        return DIMENSIONS.get(value, (value, value))[index]
+    if isinstance(value, dict) and {"zh", "en"} <= value.keys():
+        return value["zh" if index == 0 else "en"]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return value

@@ -1,0 +1,263 @@
+"""What people do with a resource they have: operate it, retire it, think better of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from controlplane import audit, policy
+from controlplane.audit import Actor
+from controlplane.catalogue.forms import check_form
+from controlplane.catalogue.services import Action, Service
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.db import Database
+from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound, StateConflict
+from controlplane.jobs import enqueue_action
+from controlplane.policy import Subject
+from controlplane.preparing import live_choices
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.rules import JobState, ResourceState
+
+
+class Operations:
+    """Each public method is one transaction."""
+
+    def __init__(
+        self,
+        db: Database,
+        catalogue: Mapping[str, Service],
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.db = db
+        self.catalogue = catalogue
+        self.settings = settings
+        self.clock = clock
+
+    def operate_resource(
+        self, subject: Subject, resource_id: str, action_code: str, form: Mapping[str, Any]
+    ) -> int:
+        """Starts an action that nobody has to approve; returns the job's id.
+
+        Errors: NotFound, Forbidden, InvalidInput, StateConflict (its state, or it is busy).
+        """
+        with self.db.transaction() as session:
+            resource = self._resource(session, subject, resource_id, "resource.operate")
+            service = self.catalogue[resource.service]
+            action = service.action(action_code)
+            if action is None or action.kind != "operate":
+                raise NotFound
+            if resource.state not in action.states:
+                raise StateConflict(state=resource.state)
+            provisioning.check_idle(session, resource)
+            self._check(session, service, action, resource, form)
+            cleared = dict.fromkeys(action.clears)
+            spec = {**resource.spec, **form}
+            spec = {k: v for k, v in spec.items() if k not in cleared}
+            job = enqueue_action(
+                session,
+                self.settings,
+                service,
+                action,
+                resource,
+                self.clock(),
+                {"spec": spec, "previous_spec": resource.spec, "to_state": action.to_state},
+            )
+            self._audit(
+                session, subject, "resource_operated", resource, action=action.code, job=job.number
+            )
+            return job.id
+
+    def _check(
+        self,
+        session: Session,
+        service: Service,
+        action: Action,
+        resource: Resource,
+        form: Mapping[str, Any],
+    ) -> None:
+        schema = service.form_schema(action)
+        schema["required"] = list(action.fields)
+        choices = live_choices(session, service, action, resource.department, resource.zone)
+        values = {name: [c.value for c in cs] for name, cs in choices.items()}
+        faults = check_form(schema, dict(form), values)
+        if faults:
+            raise InvalidInput(faults)
+
+    def retire_resource(self, subject: Subject, resource_id: str, typed_name: str) -> None:
+        """Stops the resource and destroys it after the service's grace period.
+
+        `typed_name` must be the resource's name. Errors: NotFound, Forbidden, InvalidInput,
+        StateConflict (also while another resource stands on it).
+        """
+        now = self.clock()
+        with self.db.transaction() as session:
+            resource = self._resource(session, subject, resource_id, "resource.retire")
+            service = self.catalogue[resource.service]
+            action = service.actions["retire"]
+            if resource.state not in (ResourceState.ACTIVE, ResourceState.STOPPED):
+                raise StateConflict(state=resource.state)
+            provisioning.check_idle(session, resource)
+            faults = self._retire_faults(session, resource, typed_name)
+            if faults:
+                raise InvalidInput(faults)
+            was_active = resource.state == ResourceState.ACTIVE
+            resource.state = ResourceState.RETIRING
+            resource.retire_at = now + timedelta(days=action.grace_days)
+            stop = service.action(action.stop_with) if action.stop_with else None
+            if stop is not None and was_active and action.grace_days:
+                payload = {"spec": resource.spec, "to_state": None}
+                enqueue_action(session, self.settings, service, stop, resource, now, payload)
+            self._audit(
+                session,
+                subject,
+                "resource_retiring",
+                resource,
+                retire_at=resource.retire_at.isoformat(),
+            )
+            if not action.grace_days:
+                self._destroy(session, resource)
+
+    def _retire_faults(self, session: Session, resource: Resource, typed_name: str) -> list[Fault]:
+        faults = []
+        if typed_name.strip() != resource.name:
+            faults.append(Fault("confirmation_differs", "confirm_name"))
+        standing = provisioning.dependents(session, resource.id)
+        if standing:
+            names = "、".join(f"{r.name}（{r.number}）" for r in standing[:5])
+            faults.append(Fault("has_dependents", "", {"names": names}))
+        return faults
+
+    def cancel_retirement(self, subject: Subject, resource_id: str) -> None:
+        """Within the grace period: the resource stays, and starts again. Errors: as above."""
+        now = self.clock()
+        with self.db.transaction() as session:
+            resource = self._resource(session, subject, resource_id, "resource.retire")
+            if resource.state != ResourceState.RETIRING:
+                raise StateConflict(state=resource.state)
+            service = self.catalogue[resource.service]
+            retire = service.actions["retire"]
+            start = service.action(retire.start_with) if retire.start_with else None
+            resource.retire_at = None
+            resource.state = ResourceState.STOPPED if start else ResourceState.ACTIVE
+            if start is not None:
+                payload = {"spec": resource.spec, "to_state": start.to_state}
+                enqueue_action(session, self.settings, service, start, resource, now, payload)
+            self._audit(session, subject, "resource_retirement_cancelled", resource)
+
+    def retire_now(self, subject: Subject, resource_id: str, typed_name: str) -> None:
+        """A platform engineer destroys without waiting for the grace period's end."""
+        with self.db.transaction() as session:
+            resource = self._resource(session, subject, resource_id, "resource.retire_now")
+            allowed = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.RETIRING)
+            if resource.state not in allowed:
+                raise StateConflict(state=resource.state)
+            faults = self._retire_faults(session, resource, typed_name)
+            if faults:
+                raise InvalidInput(faults)
+            self._audit(session, subject, "resource_retired_at_once", resource)
+            self._destroy(session, resource)
+
+    def destroy_due(self) -> int:
+        """Starts destroying what has passed its grace period; returns how many. A tick."""
+        now = self.clock()
+        with self.db.transaction() as session:
+            due = provisioning.due_for_destruction(session, now)
+            for resource in due:
+                self._destroy(session, resource)
+            return len(due)
+
+    def _destroy(self, session: Session, resource: Resource) -> None:
+        service = self.catalogue[resource.service]
+        resource.state = ResourceState.DESTROYING
+        action, payload = service.actions["retire"], {"spec": resource.spec}
+        enqueue_action(session, self.settings, service, action, resource, self.clock(), payload)
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def retry_job(self, subject: Subject, job_id: int) -> None:
+        """A platform engineer gives a failed job new tries. Errors: NotFound, StateConflict."""
+        now = self.clock()
+        with self.db.transaction() as session:
+            job = self._job(session, subject, job_id)
+            if job.state not in (JobState.FAILED, JobState.CANCELLED) or not is_retryable(job):
+                raise StateConflict(state=job.state)
+            provisioning.retry_job(job, now, job.error)
+            job.attempts_max = job.attempt + self.settings.job_attempts_max
+            job.finished_at, job.cancel_asked = None, False
+            self._audit_job(session, subject, "job_retried", job)
+
+    def cancel_job(self, subject: Subject, job_id: int) -> None:
+        """Asks for a job to be ended: at once if it waits, at the next heartbeat if it runs."""
+        with self.db.transaction() as session:
+            job = self._job(session, subject, job_id)
+            if job.state not in (JobState.QUEUED, JobState.RUNNING):
+                raise StateConflict(state=job.state)
+            job.cancel_asked = True
+            if job.state == JobState.QUEUED:
+                job.attempts_max = job.attempt
+            self._audit_job(session, subject, "job_cancel_asked", job)
+
+    # --- helpers --------------------------------------------------------------------------------
+
+    def _resource(
+        self, session: Session, subject: Subject, resource_id: str, action: str
+    ) -> Resource:
+        resource = provisioning.lock_resource(session, resource_id)
+        path = resource.department.path
+        if not policy.is_allowed(subject, "resource.view", department_path=path):
+            raise NotFound
+        if not policy.is_allowed(subject, action, department_path=path):
+            raise Forbidden
+        return resource
+
+    @staticmethod
+    def _job(session: Session, subject: Subject, job_id: int) -> Job:
+        if not policy.is_allowed(subject, "job.manage"):
+            raise Forbidden
+        job = session.get(Job, job_id, with_for_update={"of": Job})
+        if job is None:
+            raise NotFound
+        return job
+
+    def _audit(
+        self, session: Session, subject: Subject, event: str, resource: Resource, **data: Any
+    ) -> None:
+        audit.record(
+            session,
+            Actor(subject.person_id, subject.name),
+            event,
+            at=self.clock(),
+            object_type="resource",
+            object_id=resource.number,
+            department_id=resource.department_id,
+            **data,
+        )
+
+    def _audit_job(self, session: Session, subject: Subject, event: str, job: Job) -> None:
+        audit.record(
+            session,
+            Actor(subject.person_id, subject.name),
+            event,
+            at=self.clock(),
+            object_type="job",
+            object_id=job.number,
+            department_id=job.resource.department_id if job.resource else None,
+        )
+
+
+def is_retryable(job: Job) -> bool:
+    """Whether trying again makes sense: not for a build or a change whose request has failed."""
+    if job.resource is None:
+        return True
+    return job.resource.state in (
+        ResourceState.DESTROYING,
+        ResourceState.CHANGING,
+        ResourceState.BUILDING,
+        ResourceState.FAILED,
+    ) and (job.resource.state != ResourceState.FAILED or "cleanup" in job.payload)

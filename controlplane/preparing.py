@@ -1,0 +1,329 @@
+"""What a filled form would come to: capacity, price, effect on quota and pool, and every fault.
+
+The same preparation stands behind the live summary of a form, its check page and its submission, so
+that they cannot disagree. It reads several stages and changes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane.admission import service as admission
+from controlplane.admission.models import Pool, QuotaBound
+from controlplane.admission.rules import difference
+from controlplane.approval.models import ApprovalChain
+from controlplane.catalogue.forms import check_form
+from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.errors import Fault, NotFound, StateConflict
+from controlplane.metering import service as metering
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import Resource
+from controlplane.provisioning.rules import ResourceState
+from controlplane.service_requests.models import ServiceRequest
+from controlplane.service_requests.rules import RequestState
+from controlplane.service_requests.service import Asked
+from controlplane.tenancy.models import Department, Office
+
+if TYPE_CHECKING:
+    from controlplane.pipeline import Ask
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A value that a field with a live source may take, with the words beside it."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the request does to one bound: used before it, asked by it, the bound itself."""
+
+    name_zh: str
+    name_en: str
+    dimension: str
+    used: int
+    asked: int
+    capacity: int
+
+    @property
+    def fits(self) -> bool:
+        return self.asked <= 0 or self.used + self.asked <= self.capacity
+
+
+@dataclass(frozen=True)
+class StepAhead:
+    """A step that the request will go through."""
+
+    name_zh: str
+    name_en: str
+    office_zh: str
+    office_en: str
+    time_limit_working_days: int | None
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """`faults` are those of the form; `shortages` those of quota and pool."""
+
+    service: Service
+    action: Action
+    asked: Asked
+    asked_capacity: Mapping[str, int]
+    faults: tuple[Fault, ...]
+    shortages: tuple[Fault, ...]
+    pool: Pool | None
+    monthly_by_item: Mapping[str, int]
+    monthly_before: int = 0
+    quota_effects: tuple[Effect, ...] = ()
+    pool_effects: tuple[Effect, ...] = ()
+    steps_ahead: tuple[StepAhead, ...] = ()
+    choices: Mapping[str, list[Choice]] = field(default_factory=dict)
+    resource: Resource | None = None
+
+    @property
+    def monthly_micro_yuan(self) -> int:
+        return sum(self.monthly_by_item.values())
+
+
+def prepare(
+    session: Session,
+    catalogue: Mapping[str, Service],
+    ask: Ask,
+    department: Department,
+    now: datetime,
+) -> Preparation:
+    """Errors: NotFound (service, action or resource), StateConflict (the resource is busy)."""
+    service, action = _declared(catalogue, ask)
+    resource = _resource_for(session, ask, action, department)
+    zone = resource.zone if resource else ask.zone
+    choices = live_choices(session, service, action, department, zone)
+    schema = service.form_schema(action)
+    faults = check_form(schema, ask.form, {n: [c.value for c in cs] for n, cs in choices.items()})
+    if zone not in service.zones:
+        faults.append(Fault("zone_not_offered", "zone"))
+    before = service.form_of(resource.spec) if resource else {}
+    spec = service.spec_of({**before, **ask.form})
+    faults += _change_faults(service, resource, spec) if resource and not faults else []
+    capacity = {} if faults else _capacity(service, spec, faults)
+    asked_capacity = difference(resource.capacity if resource else {}, capacity)
+    pools = (
+        [session.get_one(Pool, resource.pool_code)]
+        if resource
+        else admission.candidate_pools(session, zone, service.engine)
+    )
+    pool = admission.choose_pool(pools, asked_capacity)
+    quotas = admission.quota_bounds(session, department, zone)
+    monthly = metering.quote(session, capacity, now)
+    return Preparation(
+        service=service,
+        action=action,
+        asked=Asked(
+            service=service.code,
+            service_version=resource.service_version if resource else service.version,
+            action=action.code,
+            zone=zone,
+            title=_title(service, spec, resource),
+            form=dict(ask.form),
+            spec=spec,
+            capacity=capacity,
+            monthly_micro_yuan=sum(monthly.values()),
+            resource_id=resource.id if resource else None,
+        ),
+        asked_capacity=asked_capacity,
+        faults=tuple(faults),
+        shortages=tuple(admission.admission_faults(pool, quotas, asked_capacity))
+        if not faults
+        else (),
+        pool=pool,
+        monthly_by_item=monthly,
+        monthly_before=_monthly_before(session, resource, now),
+        quota_effects=_quota_effects(quotas, asked_capacity),
+        pool_effects=_pool_effects(pool, asked_capacity),
+        steps_ahead=steps_ahead(session, action.approval_chain),
+        choices=choices,
+        resource=resource,
+    )
+
+
+def _declared(catalogue: Mapping[str, Service], ask: Ask) -> tuple[Service, Action]:
+    service = catalogue.get(ask.service)
+    action = service.action(ask.action) if service else None
+    if service is None or action is None or action.kind not in ("create", "change"):
+        raise NotFound
+    return service, action
+
+
+def _resource_for(
+    session: Session, ask: Ask, action: Action, department: Department
+) -> Resource | None:
+    """The department's own resource that a change is for; a stranger's is not found."""
+    if action.kind == "create":
+        return None
+    resource = session.get(Resource, ask.resource_id) if ask.resource_id else None
+    if resource is None or resource.service != ask.service:
+        raise NotFound
+    if not resource.department.path.startswith(department.path):
+        raise NotFound
+    if resource.state not in action.states:
+        raise StateConflict(state=resource.state)
+    provisioning.check_idle(session, resource)
+    open_change = session.scalar(
+        sa.select(ServiceRequest.id)
+        .where(
+            ServiceRequest.resource_id == resource.id,
+            ServiceRequest.id != (ask.request_id or 0),
+            ServiceRequest.state.in_((RequestState.IN_APPROVAL, RequestState.DELIVERING)),
+        )
+        .limit(1)
+    )
+    if open_change is not None:
+        raise StateConflict(state=RequestState.IN_APPROVAL)
+    return resource
+
+
+def _capacity(service: Service, spec: Mapping[str, Any], faults: list[Fault]) -> dict[str, int]:
+    try:
+        return service.capacity_of(spec)
+    except ExpressionError:
+        faults.append(Fault("field_type"))
+        return {}
+
+
+def _change_faults(service: Service, resource: Resource, spec: dict[str, Any]) -> list[Fault]:
+    """A change must change something, and a volume never shrinks: its data would be cut."""
+    if spec == resource.spec:
+        return [Fault("nothing_changes")]
+    faults = []
+    for name, schema in service.properties.items():
+        hints = schema.get("x-ui", {})
+        if hints.get("grow_only") and schema.get("type") == "integer":
+            if spec.get(name, 0) < resource.spec.get(name, 0):
+                faults.append(Fault("volume_cannot_shrink", name))
+        elif hints.get("grow_only") and schema.get("type") == "array":
+            faults += _row_faults(name, resource.spec.get(name, []), spec.get(name, []))
+    return faults
+
+
+def _row_faults(name: str, before: list[Any], after: list[Any]) -> list[Fault]:
+    """Volumes keep their place and type, may grow, and more may be added behind them."""
+    faults = []
+    for i, old in enumerate(before):
+        if i >= len(after):
+            faults.append(Fault("volume_cannot_shrink", f"{name}.{i}"))
+        elif after[i].get("size_gib", 0) < old.get("size_gib", 0):
+            faults.append(Fault("volume_cannot_shrink", f"{name}.{i}.size_gib"))
+        elif after[i].get("type") != old.get("type"):
+            faults.append(Fault("field_fixed", f"{name}.{i}.type"))
+    return faults
+
+
+def _title(service: Service, spec: Mapping[str, Any], resource: Resource | None) -> str:
+    if resource is not None:
+        return resource.name
+    try:
+        return service.resource_name_of(spec)
+    except ExpressionError:
+        return service.name["zh"]
+
+
+def _monthly_before(session: Session, resource: Resource | None, now: datetime) -> int:
+    return sum(metering.quote(session, resource.capacity, now).values()) if resource else 0
+
+
+def _quota_effects(quotas: list[QuotaBound], asked: Mapping[str, int]) -> tuple[Effect, ...]:
+    return tuple(
+        Effect(
+            q.department.name_zh,
+            q.department.name_en,
+            q.dimension,
+            q.held + q.allocated,
+            asked.get(q.dimension, 0),
+            q.capacity,
+        )
+        for q in sorted(quotas, key=lambda q: (len(q.department.path) * -1, q.dimension))
+    )
+
+
+def _pool_effects(pool: Pool | None, asked: Mapping[str, int]) -> tuple[Effect, ...]:
+    if pool is None:
+        return ()
+    return tuple(
+        Effect(
+            pool.name_zh,
+            pool.name_en,
+            b.dimension,
+            b.held + b.allocated,
+            asked.get(b.dimension, 0),
+            b.capacity,
+        )
+        for b in pool.bounds
+    )
+
+
+def steps_ahead(session: Session, chain_code: str | None) -> tuple[StepAhead, ...]:
+    chain = session.get(ApprovalChain, chain_code) if chain_code else None
+    if chain is None:
+        return ()
+    offices = {
+        o.code: o
+        for o in session.scalars(
+            sa.select(Office).where(Office.code.in_([s["office"] for s in chain.steps]))
+        )
+    }
+    return tuple(
+        StepAhead(
+            step["name"]["zh"],
+            step["name"]["en"],
+            offices[step["office"]].name_zh,
+            offices[step["office"]].name_en,
+            step.get("time_limit_working_days"),
+        )
+        for step in chain.steps
+        if step["office"] in offices
+    )
+
+
+def live_choices(
+    session: Session, service: Service, action: Action, department: Department, zone: str
+) -> dict[str, list[Choice]]:
+    """Values of the fields whose choices come from the present state, by field."""
+    return {
+        name: _SOURCES[schema["x-ui"]["source"]](session, department, zone, service.engine)
+        for name, schema in service.form_schema(action)["properties"].items()
+        if "source" in schema.get("x-ui", {})
+    }
+
+
+def _images(session: Session, _department: Department, zone: str, engine: str) -> list[Choice]:
+    """Images that every pool of the zone offers (the pool is chosen after the form is filled)."""
+    offered = [p.cloud_images or [] for p in admission.candidate_pools(session, zone, engine)]
+    names = [{i["name"] for i in images} for images in offered]
+    common = set.intersection(*names) if names else set()
+    titles = {i["name"]: i.get("title") or i["name"] for images in offered for i in images}
+    return [Choice(name, titles[name]) for name in sorted(common)]
+
+
+def _my_vms(session: Session, department: Department, zone: str, _engine: str) -> list[Choice]:
+    rows = session.scalars(
+        sa.select(Resource)
+        .where(
+            Resource.department_id == department.id,
+            Resource.zone == zone,
+            Resource.service == "vm",
+            Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
+        )
+        .order_by(Resource.number)
+        .limit(500)
+    )
+    return [Choice(r.id, f"{r.name}（{r.number}）") for r in rows]
+
+
+_SOURCES = {"images": _images, "my_vms": _my_vms}

@@ -1,0 +1,270 @@
+"""The month: what each department held and what it cost, down to the interval."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane.clock import LOCAL_ZONE, epoch_seconds, from_epoch, month_bounds
+from controlplane.errors import NotFound
+from controlplane.metering.models import UsageInterval
+from controlplane.metering.rules import LedgerLine, Usage, rate
+from controlplane.metering.service import load_segments
+from controlplane.policy import Subject
+from controlplane.provisioning.models import Resource
+from controlplane.reports.scope import departments_in
+from controlplane.tenancy.models import Department
+
+
+@dataclass
+class DepartmentMonth:
+    """`unit_seconds` is quantity x seconds per item; `micro_yuan` the sum of its ledger lines."""
+
+    department: Department
+    micro_yuan: int = 0
+    resources: int = 0
+    micro_yuan_by_item: dict[str, int] = field(default_factory=dict)
+    unit_seconds: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResourceMonth:
+    resource: Resource
+    lines: list[LedgerLine]
+
+    @property
+    def micro_yuan(self) -> int:
+        return sum(line.micro_yuan for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Month:
+    year: int
+    month: int
+    start: int
+    end: int
+    until: int  # end of what is counted: now, or the month's end
+    departments: list[DepartmentMonth]
+
+    @property
+    def micro_yuan(self) -> int:
+        return sum(d.micro_yuan for d in self.departments)
+
+    @property
+    def is_running(self) -> bool:
+        return self.until < self.end
+
+
+def _window(year: int, month: int, now: datetime) -> tuple[int, int, int]:
+    """(start, end, until) in epoch seconds. Errors: NotFound for a month that is not one."""
+    if not (2000 <= year <= 2999 and 1 <= month <= 12):
+        raise NotFound
+    start, end = (epoch_seconds(t) for t in month_bounds(year, month))
+    return start, end, max(start, min(end, epoch_seconds(now)))
+
+
+def _usages(
+    session: Session, window: tuple[int, int], *conditions: sa.ColumnElement[bool]
+) -> dict[tuple[int, str], list[Usage]]:
+    """Usage cut to the window, by (department, resource)."""
+    start, until = window
+    rows = session.execute(
+        sa.select(
+            UsageInterval.department_id,
+            UsageInterval.resource_id,
+            UsageInterval.item,
+            UsageInterval.quantity,
+            UsageInterval.t0,
+            UsageInterval.t1,
+        ).where(
+            UsageInterval.t0 < until,
+            sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
+            *conditions,
+        )
+    )
+    grouped: dict[tuple[int, str], list[Usage]] = defaultdict(list)
+    for department_id, resource_id, item, quantity, t0, t1 in rows:
+        end = until if t1 is None else min(t1, until)
+        if end > t0:
+            grouped[department_id, resource_id].append(Usage(item, quantity, t0, end))
+    return grouped
+
+
+def month_of(session: Session, subject: Subject, year: int, month: int, now: datetime) -> Month:
+    """The month by department, the dearest first; every figure is the sum of its ledger lines."""
+    start, end, until = _window(year, month, now)
+    scope = departments_in(subject, "month.view", UsageInterval.department_id)
+    segments = load_segments(session)
+    totals: dict[int, DepartmentMonth] = {}
+    names = {d.id: d for d in session.scalars(sa.select(Department))}
+    for (department_id, _), usages in _usages(session, (start, until), scope).items():
+        total = totals.setdefault(department_id, DepartmentMonth(names[department_id]))
+        total.resources += 1
+        for line in rate(usages, segments, (start, until)):
+            total.micro_yuan += line.micro_yuan
+            _add(total.micro_yuan_by_item, line.item, line.micro_yuan)
+            _add(total.unit_seconds, line.item, line.unit_seconds)
+    rows = sorted(totals.values(), key=lambda d: (-d.micro_yuan, d.department.path))
+    return Month(year, month, start, end, until, rows)
+
+
+def _add(sums: dict[str, int], key: str, amount: int) -> None:
+    sums[key] = sums.get(key, 0) + amount
+
+
+def department_month(
+    session: Session, subject: Subject, department_id: int, year: int, month: int, now: datetime
+) -> list[ResourceMonth]:
+    """A department's resources in the month with their ledger lines, the dearest first."""
+    start, _, until = _window(year, month, now)
+    scope = departments_in(subject, "month.view", UsageInterval.department_id)
+    mine = UsageInterval.department_id == department_id
+    segments = load_segments(session)
+    grouped = _usages(session, (start, until), scope, mine)
+    ids = [resource_id for _, resource_id in grouped]
+    resources = {
+        r.id: r
+        for chunk in _chunks(ids)
+        for r in session.scalars(sa.select(Resource).where(Resource.id.in_(chunk)))
+    }
+    rows = [
+        ResourceMonth(resources[resource_id], rate(usages, segments, (start, until)))
+        for (_, resource_id), usages in grouped.items()
+    ]
+    return sorted(rows, key=lambda r: (-r.micro_yuan, r.resource.number))
+
+
+def _chunks(ids: list[str], size: int = 500) -> Iterable[list[str]]:
+    return (ids[i : i + size] for i in range(0, len(ids), size))
+
+
+def resource_cost_by_day(
+    session: Session, resource_id: str, now: datetime, days: int = 30
+) -> list[tuple[str, int]]:
+    """(day of Asia/Shanghai, micro-yuan) of the last `days` days, for a resource's chart."""
+    segments = load_segments(session)
+    today = now.astimezone(LOCAL_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = today - timedelta(days=days - 1)
+    window = (epoch_seconds(first), epoch_seconds(now))
+    condition = UsageInterval.resource_id == resource_id
+    usages = [u for us in _usages(session, window, condition).values() for u in us]
+    series = []
+    for i in range(days):
+        day = first + timedelta(days=i)
+        bounds = (epoch_seconds(day), min(epoch_seconds(day + timedelta(days=1)), window[1]))
+        cost = sum(line.micro_yuan for line in rate(usages, segments, bounds))
+        series.append((day.strftime("%m-%d"), cost))
+    return series
+
+
+def city_cost_by_day(
+    session: Session, subject: Subject, year: int, month: int, now: datetime
+) -> list[tuple[str, dict[str, int]]]:
+    """(day, micro-yuan per item) of the month so far: the chart of the month's page.
+
+    Each day is rated over the sum of all resources, so a day may differ from the ledger by the
+    rounding of its lines (below one micro-yuan a line).
+    """
+    start, _, until = _window(year, month, now)
+    scope = departments_in(subject, "month.view", UsageInterval.department_id)
+    segments = load_segments(session)
+    days = _days(start, until)
+    sums: list[dict[str, int]] = [defaultdict(int) for _ in days]
+    usages = [u for us in _usages(session, (start, until), scope).values() for u in us]
+    for merged in _merge(usages, start):
+        for i in range(max(0, (merged.t0 - start) // 86400), len(days)):
+            if days[i][0] >= merged.t1:
+                break
+            for line in rate([merged], segments, days[i]):
+                sums[i][line.item] += line.micro_yuan
+    return [
+        (from_epoch(day[0]).astimezone(LOCAL_ZONE).strftime("%m-%d"), dict(cost))
+        for day, cost in zip(days, sums, strict=True)
+    ]
+
+
+def _days(start: int, until: int) -> list[tuple[int, int]]:
+    """Days are 86,400 s: Asia/Shanghai has no summer time."""
+    return [(t, min(t + 86400, until)) for t in range(start, until, 86400)]
+
+
+def _merge(usages: Iterable[Usage], start: int) -> list[Usage]:
+    """Usages of the same item and bounds as one, quantities added: most live all month."""
+    sums: dict[tuple[str, int, int], int] = defaultdict(int)
+    for usage in usages:
+        sums[usage.item, max(usage.t0, start), usage.t1] += usage.quantity
+    return [Usage(item, quantity, t0, t1) for (item, t0, t1), quantity in sums.items()]
+
+
+CSV_HEADER = (
+    "部门代码",
+    "部门",
+    "资源编号",
+    "资源",
+    "申请单号",
+    "服务",
+    "计量项",
+    "用量（单位·秒）",
+    "时长（秒）",
+    "单价（微元/单位·小时）",
+    "金额（元）",
+)
+
+
+def month_csv(session: Session, subject: Subject, year: int, month: int, now: datetime) -> str:
+    """Every ledger line of the month, for a spreadsheet: UTF-8 with BOM, money in yuan.
+
+    The sum of the last column is the month's total.
+    """
+    out = io.StringIO()
+    out.write("\ufeff")
+    writer = csv.writer(out)
+    writer.writerow(CSV_HEADER)
+    numbers = _request_numbers(session)
+    for total in month_of(session, subject, year, month, now).departments:
+        rows = department_month(session, subject, total.department.id, year, month, now)
+        for row in rows:
+            for line in row.lines:
+                writer.writerow(
+                    [
+                        total.department.code,
+                        _safe(total.department.name_zh),
+                        row.resource.number,
+                        _safe(row.resource.name),
+                        numbers.get(row.resource.id, ""),
+                        row.resource.service,
+                        line.item,
+                        line.unit_seconds,
+                        line.seconds,
+                        line.price.micro_yuan_per_hour,
+                        _yuan(line.micro_yuan),
+                    ]
+                )
+    return out.getvalue()
+
+
+def _request_numbers(session: Session) -> dict[str, str]:
+    return dict(
+        session.execute(
+            sa.select(UsageInterval.resource_id, UsageInterval.request_number).distinct()
+        )
+        .tuples()
+        .all()
+    )
+
+
+def _safe(text: str) -> str:
+    """A cell that a spreadsheet would take for a formula is kept as text."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _yuan(micro_yuan: int) -> str:
+    sign, magnitude = ("-" if micro_yuan < 0 else ""), abs(micro_yuan)
+    return f"{sign}{magnitude // 1_000_000}.{magnitude % 1_000_000:06d}"

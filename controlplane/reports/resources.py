@@ -1,0 +1,155 @@
+"""Resources and jobs: lists with filters, one resource with its history and cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane.audit import AuditEvent
+from controlplane.errors import NotFound
+from controlplane.metering.models import UsageInterval
+from controlplane.policy import Subject, is_allowed
+from controlplane.provisioning.models import Job, JobStep, Resource
+from controlplane.provisioning.rules import UNFINISHED, ResourceState
+from controlplane.reports.scope import Page, departments_in, paged
+from controlplane.service_requests.models import ServiceRequest
+
+
+@dataclass(frozen=True)
+class ResourceFilter:
+    """Empty means: all that is not destroyed. `text` is looked for in number, name and address."""
+
+    state: str = ""
+    service: str = ""
+    zone: str = ""
+    department_id: int = 0
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ResourceStory:
+    resource: Resource
+    request: ServiceRequest
+    jobs: list[Job]
+    events: list[AuditEvent]
+    intervals: list[UsageInterval]
+    parent: Resource | None
+    standing_on_it: list[Resource]
+
+    @property
+    def busy(self) -> bool:
+        return any(job.state in UNFINISHED for job in self.jobs)
+
+
+def list_resources(
+    session: Session, subject: Subject, chosen: ResourceFilter, page: int = 1
+) -> Page[Resource]:
+    query = sa.select(Resource).where(
+        departments_in(subject, "resource.view", Resource.department_id)
+    )
+    gone = (ResourceState.RETIRED, ResourceState.FAILED)
+    query = query.where(
+        Resource.state == chosen.state if chosen.state else Resource.state.not_in(gone)
+    )
+    if chosen.service:
+        query = query.where(Resource.service == chosen.service)
+    if chosen.zone:
+        query = query.where(Resource.zone == chosen.zone)
+    if chosen.department_id:
+        query = query.where(Resource.department_id == chosen.department_id)
+    if chosen.text:
+        like = f"%{chosen.text[:100]}%"
+        query = query.where(
+            sa.or_(
+                Resource.number.ilike(like),
+                Resource.name.ilike(like),
+                sa.cast(Resource.outputs, sa.String).like(like),
+            )
+        )
+    return paged(session, query.order_by(Resource.created_at.desc(), Resource.number.desc()), page)
+
+
+def find_resource(session: Session, subject: Subject, resource_id: str) -> Resource:
+    """Errors: NotFound, also when it is not for this person."""
+    row = session.get(Resource, resource_id)
+    if row is None or not is_allowed(subject, "resource.view", department_path=row.department.path):
+        raise NotFound
+    return row
+
+
+def resource_story(session: Session, subject: Subject, resource_id: str) -> ResourceStory:
+    """One resource with its jobs, events and intervals (newest first). Errors: NotFound."""
+    resource = find_resource(session, subject, resource_id)
+    jobs = session.scalars(
+        sa.select(Job).where(Job.resource_id == resource.id).order_by(Job.id.desc()).limit(50)
+    ).all()
+    events = session.scalars(
+        sa.select(AuditEvent)
+        .where(AuditEvent.object_type == "resource", AuditEvent.object_id == resource.number)
+        .order_by(AuditEvent.id.desc())
+        .limit(100)
+    ).all()
+    intervals = session.scalars(
+        sa.select(UsageInterval)
+        .where(UsageInterval.resource_id == resource.id)
+        .order_by(UsageInterval.t0.desc(), UsageInterval.item)
+        .limit(200)
+    ).all()
+    standing = session.scalars(
+        sa.select(Resource)
+        .where(Resource.parent_id == resource.id, Resource.state != ResourceState.RETIRED)
+        .order_by(Resource.number)
+    ).all()
+    return ResourceStory(
+        resource,
+        session.get_one(ServiceRequest, resource.request_id),
+        list(jobs),
+        list(events),
+        list(intervals),
+        session.get(Resource, resource.parent_id) if resource.parent_id else None,
+        list(standing),
+    )
+
+
+def expiring_soon(
+    session: Session, subject: Subject, now: datetime, days: int = 30
+) -> list[Resource]:
+    """Resources of the person's departments whose lease ends within `days`, the first first."""
+    return list(
+        session.scalars(
+            sa.select(Resource)
+            .where(
+                departments_in(subject, "resource.view", Resource.department_id),
+                Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
+                Resource.expires_at <= now + timedelta(days=days),
+            )
+            .order_by(Resource.expires_at)
+            .limit(20)
+        )
+    )
+
+
+def list_jobs(session: Session, *, state: str = "", text: str = "", page: int = 1) -> Page[Job]:
+    """Every job, newest first; for engineers and supervisors only (the caller checks job.view)."""
+    query = sa.select(Job)
+    if state:
+        query = query.where(Job.state == state)
+    if text:
+        query = query.where(Job.number.ilike(f"%{text[:60]}%"))
+    return paged(session, query.order_by(Job.id.desc()), page)
+
+
+def find_job(session: Session, job_id: int) -> tuple[Job, list[JobStep]]:
+    """A job and the steps of its present try. Errors: NotFound."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise NotFound
+    steps = session.scalars(
+        sa.select(JobStep)
+        .where(JobStep.job_id == job.id, JobStep.attempt == job.attempt)
+        .order_by(JobStep.ordinal)
+    ).all()
+    return job, list(steps)

@@ -1,0 +1,1 @@
+"""The pages: blueprints, templates, browser assets and translations over the pipeline."""
