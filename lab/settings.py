@@ -112,6 +112,7 @@ class Settings:
 
     data_plane: DataPlane
     home: Path
+    cache: Path
     unprivileged_user: str
     ports: Ports
     ranges: Ranges
@@ -218,12 +219,13 @@ def _settings(top: _Table) -> Settings:
     data_plane = top.text("data_plane")
     if data_plane not in ("auto", "none", "real"):
         top.faults.append(f"data_plane: auto, none or real is needed, found {data_plane!r}")
-    home = Path(top.text("home"))
     ranges = top.table("ranges")
     passwords = top.table("passwords")
     return Settings(
         data_plane=data_plane,  # type: ignore[arg-type]  # checked above
-        home=home if home.is_absolute() else CHECKOUT / home,
+        # An absolute path stays as it is.
+        home=CHECKOUT / top.text("home"),
+        cache=CHECKOUT / top.text("cache"),
         unprivileged_user=top.text("unprivileged_user"),
         ports=_ports(top.table("ports")),
         ranges=Ranges(
@@ -295,9 +297,11 @@ def _contradictions(settings: Settings) -> list[str]:
         faults.append("ports.numbers: two names share one number")
     if ports.first + ports.block_size * ports.blocks > 65536:
         faults.append("ports: first + block_size * blocks goes beyond port 65535")
-    for key in ("external_gateway", "external_first", "external_last"):
-        if getattr(ranges, key) not in ranges.external:
-            faults.append(f"ranges.{key}: not within ranges.external {ranges.external}")
+    faults += [
+        f"ranges.{key}: not within ranges.external {ranges.external}"
+        for key in ("external_gateway", "external_first", "external_last")
+        if getattr(ranges, key) not in ranges.external
+    ]
     networks = sorted(ranges.networks().items())
     for n, (name, network) in enumerate(networks):
         for other, against in networks[n + 1 :]:

@@ -29,8 +29,42 @@ FILES = {
     "neutron": "neutron.conf",
 }
 # Databases: nova keeps three.
-DATABASES = ("keystone", "placement", "glance", "nova_api", "nova_cell0", "nova_cell1",
-             "cinder", "neutron")  # fmt: skip
+DATABASES = (
+    "keystone",
+    "placement",
+    "glance",
+    "nova_api",
+    "nova_cell0",
+    "nova_cell1",
+    "cinder",
+    "neutron",
+)
+# The control plane sets each department's own quota; a project without one is not limited.
+COMPUTE_QUOTAS = (
+    "instances",
+    "cores",
+    "ram",
+    "server_groups",
+    "server_group_members",
+    "key_pairs",
+)
+VOLUME_QUOTAS = (
+    "quota_volumes",
+    "quota_snapshots",
+    "quota_gigabytes",
+    "quota_backups",
+    "quota_backup_gigabytes",
+    "per_volume_size_limit",
+)
+NETWORK_QUOTAS = (
+    "network",
+    "subnet",
+    "port",
+    "router",
+    "floatingip",
+    "security_group",
+    "security_group_rule",
+)
 PATH_AFTER_PORT = {"keystone": "/v3", "nova": "/v2.1", "cinder": "/v3"}
 
 
@@ -236,11 +270,7 @@ def _nova(context: Context) -> Options:
             },
             "database": _database(context, "nova_cell1"),
             "api_database": _database(context, "nova_api"),
-            # The control plane sets each department's own quota; who has none is not limited.
-            "quota": dict.fromkeys(
-                ("instances", "cores", "ram", "server_groups", "server_group_members", "key_pairs"),
-                -1,
-            ),
+            "quota": dict.fromkeys(COMPUTE_QUOTAS, -1),
             "keystone_authtoken": _token_check(context, "nova"),
             "service_user": _client(context, "nova", send_service_user_token=True),
             "placement": _client(context, "nova"),
@@ -250,7 +280,7 @@ def _nova(context: Context) -> Options:
                 "nova",
                 os_region_name=context.settings.openstack.region,
                 cross_az_attach=True,
-            ),  # fmt: skip
+            ),
             "keystone": _client(context, "nova"),
             "glance": {"api_servers": context.root_url("glance")},
             "vnc": {"enabled": False},
@@ -281,11 +311,7 @@ def _cinder(context: Context) -> Options:
                 "glance_api_servers": context.root_url("glance"),
                 "image_conversion_dir": context.paths.data("cinder") / "conversion",
                 "rootwrap_config": etc / "rootwrap.conf",
-                **dict.fromkeys(
-                    ("quota_volumes", "quota_snapshots", "quota_gigabytes", "quota_backups",
-                     "quota_backup_gigabytes", "per_volume_size_limit"),
-                    -1,
-                ),
+                **dict.fromkeys(VOLUME_QUOTAS, -1),
             },
             "coordination": {"backend_url": f"file://{context.paths.data('cinder')}/coordination"},
             "database": _database(context, "cinder"),
@@ -293,7 +319,7 @@ def _cinder(context: Context) -> Options:
             "service_user": _client(context, "cinder", send_service_user_token=True),
             "nova": _client(context, "cinder", interface="public"),
         },
-    )  # fmt: skip
+    )
     for pool in openstack.pools:
         options[pool.code] = {
             "volume_driver": "lab.openstack.inside.volumes.RecordedVolumes",
@@ -304,8 +330,6 @@ def _cinder(context: Context) -> Options:
 
 
 def _neutron(context: Context) -> Options:
-    quotas = ("network", "subnet", "port", "router", "floatingip", "security_group",
-              "security_group_rule")  # fmt: skip
     return merged(
         _common(context, "neutron"),
         {
@@ -328,7 +352,7 @@ def _neutron(context: Context) -> Options:
             "ml2_type_flat": {"flat_networks": "public"},
             "ml2_type_vlan": {"network_vlan_ranges": "public:100:999"},
             "ml2_type_vxlan": {"vni_ranges": "1:4000"},
-            "quotas": {f"quota_{name}": -1 for name in quotas},
+            "quotas": {f"quota_{name}": -1 for name in NETWORK_QUOTAS},
             "database": _database(context, "neutron"),
             "keystone_authtoken": _token_check(context, "neutron"),
             "nova": _client(context, "neutron"),

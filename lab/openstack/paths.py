@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.openstack import SERVICES
-from lab.settings import CHECKOUT, Settings
+from lab.settings import Settings
 from lab.unprivileged import User
 
 # Root only; stands in for var/lab where the checkout cannot be reached by the services' user.
@@ -30,6 +29,7 @@ class Paths:
     """Folders and files of one checkout's OpenStack."""
 
     home: Path
+    cache: Path
 
     @property
     def ports(self) -> Path:
@@ -49,22 +49,17 @@ class Paths:
     @property
     def venv(self) -> Path:
         """Python environment of the services."""
-        return self.home / "openstack-venv"
-
-    @property
-    def cache(self) -> Path:
-        """Bytecode, empty schemas, tools: saves time, holds no state."""
-        return self.home / "cache"
+        return self.cache / "openstack-venv"
 
     @property
     def bytecode(self) -> Path:
         """Compiled modules of the services' venv, which they may not write to."""
-        return self.cache / "bytecode"
+        return self.cache / "openstack-bytecode"
 
     @property
     def schema_cache(self) -> Path:
         """Empty databases of this release."""
-        return self.cache / f"schemas-{_schema_version()}"
+        return self.cache / f"openstack-schemas-{_schema_version()}"
 
     @property
     def code(self) -> Path:
@@ -126,7 +121,7 @@ class Paths:
 
 def paths_of(settings: Settings) -> Paths:
     """The lab's folders; touches nothing."""
-    return Paths(settings.home)
+    return Paths(settings.home, settings.cache)
 
 
 def lay_out(settings: Settings, user: User) -> Paths:
@@ -137,10 +132,12 @@ def lay_out(settings: Settings, user: User) -> Paths:
     put them, and the lab's home holds symbolic links to them.
     """
     paths = paths_of(settings)
-    paths.home.mkdir(parents=True, exist_ok=True)
-    if not user.can_enter(paths.home):
-        _lay_out_away(paths)
-    folders = [paths.state, paths.cache, paths.bytecode, paths.db, paths.log, paths.run]
+    for folder in (paths.home, paths.cache):
+        folder.mkdir(parents=True, exist_ok=True)
+    for folder in (paths.state, paths.cache):
+        if not user.can_enter(folder.parent):
+            _lay_away(folder)
+    folders = [paths.state, paths.bytecode, paths.schema_cache, paths.db, paths.log, paths.run]
     folders += [paths.etc / service for service in SERVICES]
     for service in SERVICES:
         folders += [paths.data(service), paths.data(service) / "lock"]
@@ -153,25 +150,24 @@ def lay_out(settings: Settings, user: User) -> Paths:
     return paths
 
 
-def _lay_out_away(paths: Paths) -> None:
-    away = _away(paths)
-    for link in (paths.state, paths.venv, paths.cache):
-        target = away / link.name
-        target.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink() and link.readlink() == target:
-            continue
-        if link.is_dir() and not link.is_symlink():
+def _lay_away(folder: Path) -> None:
+    """Makes `folder` a symbolic link to one below AWAY."""
+    target = _away(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.is_dir():
+        if any(folder.iterdir()):
             raise LabError(
-                f"{link} was made by another user than the services' own; "
-                "run `python -m lab.openstack clean` as the user who started it"
+                f"{folder} was made by a user who reaches it, unlike the services' user now: "
+                "run `python -m lab.openstack clean` first"
             )
-        link.unlink(missing_ok=True)
-        link.symlink_to(target)
+        folder.rmdir()
+    folder.symlink_to(target)
 
 
-def _away(paths: Paths) -> Path:
-    digest = hashlib.sha256(str(paths.home).encode()).hexdigest()[:12]
-    return AWAY / digest
+def _away(folder: Path) -> Path:
+    return AWAY / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
 
 
 def wipe_state(paths: Paths) -> None:
@@ -182,14 +178,17 @@ def wipe_state(paths: Paths) -> None:
 
 
 def wipe_all(paths: Paths) -> None:
-    """Removes every file the embedded OpenStack has made."""
-    for path in (paths.state, paths.venv, paths.cache, paths.ports, paths.lock):
-        _remove(path)
-    away = _away(paths)
-    if away.exists():
-        shutil.rmtree(away)
-        if not os.listdir(AWAY):
-            AWAY.rmdir()
+    """Removes every file the embedded OpenStack has made; a cache outside `home` may be shared."""
+    ours = [paths.state]
+    if paths.cache.is_relative_to(paths.home):
+        ours.append(paths.cache)
+    for folder in ours:
+        _remove(folder)
+        _remove(_away(folder))
+    for file in (paths.ports, paths.lock):
+        _remove(file)
+    if AWAY.exists() and not any(AWAY.iterdir()):
+        AWAY.rmdir()
 
 
 def _remove(path: Path) -> None:

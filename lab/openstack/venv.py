@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -32,8 +33,13 @@ def install(paths: Paths, user: User) -> None:
     Bytecode is not compiled ahead: the services write it as they import, under the cache folder,
     which is a third of all modules. Raises LabError with uv's last lines.
     """
-    if is_current(paths):
-        return
+    with (paths.cache / "openstack-venv.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # checkouts may share the cache
+        if not is_current(paths):
+            _install(paths, user)
+
+
+def _install(paths: Paths, user: User) -> None:
     uv = _uv(paths)
     # A path below /root would be out of reach for the services' user.
     python = _python_for(user)
@@ -95,6 +101,13 @@ def _pip() -> list[str]:
         except OSError:
             continue
     raise LabError("neither uv nor pip is here; on Debian: apt-get install python3-pip")
+
+
+def _works(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _run(command: list[str]) -> None:

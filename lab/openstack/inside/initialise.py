@@ -69,6 +69,7 @@ def init_glance(known: Facts, _passwords: dict[str, str]) -> None:
 
 def init_nova(known: Facts, _passwords: dict[str, str]) -> None:
     """Schemas, and the two cells that every nova has."""
+    os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
     import nova.conf
     from nova import config, objects
     from nova.cmd import manage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ _running: list[Any] = []
 
 def application(known: Facts) -> Callable[..., Any]:
     """Starts the workers, then returns the WSGI application."""
-    from nova.wsgi.osapi_compute import application as wsgi
+    # First of all: it refuses native threads once anything has imported eventlet.
+    wsgi = importlib.import_module("nova.wsgi.osapi_compute").application
 
     import os_vif
     from nova import context, objects, service

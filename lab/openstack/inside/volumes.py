@@ -3,6 +3,8 @@
 Not even a sparse file: a file system's largest file (16 TiB on ext4) would bound a volume's size.
 """
 
+# ruff: noqa: ARG002  # cinder calls these by its own signatures
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -90,7 +92,7 @@ class RecordedVolumes(driver.VolumeDriver):  # type: ignore[misc]  # cinder has 
 def pool_stats(backend: str, version: str) -> dict[str, Any]:
     """What cinder's scheduler is told: the size of the pool `backend`, and that it is a limit.
 
-    A ratio of 1.0 makes the scheduler refuse what exceeds the pool; what is taken, it counts itself.
+    A ratio of 1.0 makes the scheduler refuse what exceeds the pool; it counts itself what is taken.
     """
     known = facts.read(Path(CONF.config_file[0]).parent.parent)
     size_gib = next(pool.storage_gib for pool in known.pools if pool.code == backend)
