@@ -1,0 +1,128 @@
+"""Gives templates their words: formatters in the visitor's language, icons, asset addresses."""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, url_for
+from flask_babel import Babel, gettext
+from markupsafe import Markup
+
+from ui import assets, filters
+from ui.icons import FALLBACK_ICON, ICONS
+from ui.preferences import current_language, current_preferences
+from ui.states import state_of
+
+STYLESHEETS = (
+    "vendor/tabler.min.css",
+    "css/tokens.css",
+    "css/frame.css",
+    "css/parts.css",
+    "css/tables.css",
+    "css/journey.css",
+    "css/forms.css",
+    "css/narrow.css",
+    "css/print.css",
+)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+# How times.js knows which <time> to keep fresh.
+DATA_RELATIVE = Markup(" data-relative")
+
+
+@cache
+def assets_version() -> str:
+    """The digest in asset addresses, taken once a process."""
+    return assets.static_digest()
+
+
+def install(app: Flask) -> None:
+    """Register translations, filters and globals on `app`."""
+    Babel(
+        app,
+        default_locale="zh",
+        default_translation_directories=str(Path(__file__).parent / "translations"),
+        locale_selector=current_language,
+    )
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    app.jinja_env.add_extension("jinja2.ext.do")
+    app.jinja_env.filters.update(
+        money=filters.money,
+        yuan=filters.yuan,
+        count=filters.count,
+        quantity=filters.quantity,
+        memory=filters.memory,
+        storage=filters.storage,
+        local_date=filters.local_date,
+        exact_time=filters.exact_time,
+        local_time=lambda at: filters.local_time(at, now()),
+        duration=lambda seconds: filters.duration(seconds, current_language()),
+        month_name=lambda month: filters.month_name(month, current_language()),
+        amount=lambda value, dimension: filters.amount(value, dimension, current_language()),
+    )
+    app.jinja_env.globals.update(
+        icon=icon,
+        asset=asset,
+        when=when,
+        state_of=state_of,
+        percent=filters.percent,
+        change=filters.change,
+        unit_for=lambda dimension, limit: filters.unit_for(dimension, limit, current_language()),
+        time_left=lambda at: filters.time_left(at, now(), current_language()),
+        preferences=current_preferences,
+        stylesheets=STYLESHEETS,
+        dimension_name=dimension_name,
+    )
+
+
+def now() -> datetime:
+    """The present moment in UTC; tests freeze it."""
+    return datetime.now(UTC)
+
+
+def asset(path: str) -> str:
+    """The address of a file under static/."""
+    return url_for("ui.static", filename=path)
+
+
+def icon(name: str, classes: str = "") -> Markup:
+    """An icon of the sprite, hidden from screen readers: the word beside it says what it means."""
+    known = name if name in ICONS else FALLBACK_ICON
+    return Markup(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"></use></svg>'
+    ).format(classes, asset("vendor/icons.svg"), known)
+
+
+def when(at: filters.Instant | None, relative: bool = False) -> Markup:
+    """A <time>: short, or relative to now; the exact time in Shanghai on hover."""
+    if at is None:
+        return Markup.escape(filters.DASH)
+    if relative:
+        shown = filters.relative_time(at, now(), current_language())
+    else:
+        shown = filters.local_time(at, now())
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+        filters.machine_time(at),
+        filters.exact_time(at),
+        DATA_RELATIVE if relative else "",
+        shown,
+    )
+
+
+def dimension_name(dimension: str) -> str:
+    """The word for a capacity dimension."""
+    names: dict[str, Any] = {
+        "vcpu": "CPU",
+        "memory_mib": gettext("内存"),
+        "storage_gib": gettext("存储"),
+    }
+    if dimension in names:
+        return str(names[dimension])
+    return f"{gettext('存储')} {dimension.removeprefix('storage_gib').strip('_.:')}"

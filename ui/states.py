@@ -1,0 +1,75 @@
+"""What every state is called, its colour and its icon: a colour means one thing everywhere.
+
+Blue: under way. Green: done, in good order. Amber: somebody has to act. Red: failed or refused.
+Grey: at rest or ended.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+
+
+@dataclass(frozen=True)
+class State:
+    """How one state is shown; `word` is a lazy string, `tone` one of the five colours."""
+
+    word: Any
+    tone: str
+    icon: str
+    turning: bool = False
+
+
+STATES: dict[str, dict[str, State]] = {
+    "request": {
+        "draft": State(_("草稿"), "grey", "pencil"),
+        "submitted": State(_("已提交"), "blue", "send"),
+        "in_approval": State(_("审批中"), "blue", "hourglass-high"),
+        "returned": State(_("待补正"), "amber", "arrow-back-up"),
+        "approved": State(_("已批准"), "green", "check"),
+        "provisioning": State(_("开通中"), "blue", "loader-2", turning=True),
+        "delivered": State(_("已办结"), "green", "circle-check"),
+        "refused": State(_("不予同意"), "red", "circle-x"),
+        "withdrawn": State(_("已撤回"), "grey", "circle-minus"),
+        "failed": State(_("开通失败"), "red", "alert-triangle"),
+    },
+    "resource": {
+        "building": State(_("开通中"), "blue", "loader-2", turning=True),
+        "active": State(_("运行中"), "green", "circle-check"),
+        "stopped": State(_("已关机"), "grey", "player-pause"),
+        "changing": State(_("变更中"), "blue", "loader-2", turning=True),
+        "retiring": State(_("待销毁"), "amber", "hourglass-high"),
+        "retired": State(_("已销毁"), "grey", "trash"),
+        "error": State(_("异常"), "red", "alert-triangle"),
+    },
+    "job": {
+        "queued": State(_("排队中"), "grey", "clock"),
+        "running": State(_("运行中"), "blue", "loader-2", turning=True),
+        "succeeded": State(_("成功"), "green", "circle-check"),
+        "retrying": State(_("待重试"), "amber", "refresh"),
+        "failed": State(_("失败"), "red", "circle-x"),
+        "cancelled": State(_("已取消"), "grey", "circle-minus"),
+    },
+    "step": {
+        "waiting": State(_("未开始"), "grey", "circle-dashed"),
+        "running": State(_("进行中"), "blue", "loader-2", turning=True),
+        "ok": State(_("完成"), "green", "circle-check"),
+        "skipped": State(_("跳过"), "grey", "circle-minus"),
+        "failed": State(_("失败"), "red", "circle-x"),
+    },
+    "decision": {
+        "pending": State(_("待办"), "amber", "hourglass-high"),
+        "approved": State(_("同意"), "green", "check"),
+        "returned": State(_("退回补正"), "amber", "arrow-back-up"),
+        "refused": State(_("不同意"), "red", "x"),
+    },
+    "period": {
+        "open": State(_("未结账"), "amber", "lock-open"),
+        "closed": State(_("已结账"), "green", "lock"),
+    },
+}
+
+
+def state_of(kind: str, code: str) -> State:
+    """How a state is shown; an unknown code as it is, in grey, so that no page breaks on it."""
+    return STATES.get(kind, {}).get(code) or State(code, "grey", "circle")

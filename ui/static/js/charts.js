@@ -1,0 +1,113 @@
+/** Draws charts with ECharts from the JSON beside them; the library is loaded by the first chart only.
+ *
+ * The JSON: { kind: "bars" | "lines", labels: [], series: [{ name, values }], unit, limit: { name, value },
+ * links: [] }. Tooltips are drawn on the canvas ("richText"): as HTML they would carry style attributes,
+ * which the content security policy forbids.
+ */
+
+let library = null;
+
+export function startCharts(root) {
+  for (const figure of root.querySelectorAll("[data-chart]:not([data-drawn])")) {
+    figure.dataset.drawn = "yes";
+    loadLibrary().then(() => draw(figure));
+  }
+}
+
+function loadLibrary() {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("../vendor/echarts.min.js", import.meta.url).href;
+    script.addEventListener("load", resolve);
+    script.addEventListener("error", reject);
+    document.head.append(script);
+  });
+  return library;
+}
+
+function draw(figure) {
+  const data = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
+  const space = figure.querySelector(".chart-space");
+  const chart = window.echarts.init(space, null, { renderer: "canvas" });
+  const paint = () => chart.setOption(options(data), true);
+  paint();
+  new ResizeObserver(() => chart.resize()).observe(space);
+  document.addEventListener("preference", paint);
+  if (data.links) {
+    chart.on("click", ({ dataIndex }) => {
+      if (data.links[dataIndex]) location.assign(data.links[dataIndex]);
+    });
+  }
+}
+
+function options(data) {
+  const style = getComputedStyle(document.documentElement);
+  const token = (name) => style.getPropertyValue(name).trim();
+  const dark = document.documentElement.dataset.bsTheme === "dark";
+  const text = { color: token("--text-muted"), fontFamily: token("--font"), fontSize: 12 };
+  return {
+    animationDuration: 250,
+    aria: { enabled: true },
+    color: dark
+      ? ["#4c93e6", "#8fc1f7", "#4fb8a4", "#e7a33c", "#a593e0", "#d1808f"]
+      : ["#0a5ec2", "#5c9fe6", "#2f9c8c", "#f09f1f", "#7a67c7", "#b8566a"],
+    grid: { left: 8, right: 12, top: 40, bottom: 4, containLabel: true },
+    legend: { right: 0, top: 0, itemHeight: 11, itemWidth: 18, textStyle: text },
+    tooltip: {
+      trigger: "axis",
+      renderMode: "richText",
+      axisPointer: { type: data.kind === "bars" ? "shadow" : "line" },
+      backgroundColor: token("--surface"),
+      borderColor: token("--line-strong"),
+      textStyle: { ...text, color: token("--text") },
+      valueFormatter: (value) => (value == null ? "—" : `${value.toLocaleString("en")} ${data.unit ?? ""}`),
+    },
+    xAxis: {
+      type: "category",
+      data: data.labels,
+      axisLabel: { ...text, hideOverlap: true },
+      axisLine: { lineStyle: { color: token("--line-strong") } },
+      axisTick: { show: false },
+    },
+    yAxis: {
+      type: "value",
+      name: data.unit,
+      nameTextStyle: { ...text, align: "right" },
+      axisLabel: { ...text, formatter: (value) => shorten(value, document.documentElement.lang) },
+      splitLine: { lineStyle: { color: token("--line") } },
+    },
+    series: data.series.map((series, index) => ({
+      name: series.name,
+      data: series.values,
+      type: data.kind === "bars" ? "bar" : "line",
+      stack: data.kind === "bars" ? "all" : undefined,
+      barMaxWidth: 22,
+      symbol: "none",
+      step: data.step ? "end" : false,
+      lineStyle: { width: 2 },
+      cursor: data.links ? "pointer" : "default",
+      emphasis: { focus: "series" },
+      markLine: index === 0 && data.limit ? limitLine(data.limit, token("--bad"), text) : undefined,
+    })),
+  };
+}
+
+function limitLine(limit, color, text) {
+  return {
+    silent: true,
+    symbol: "none",
+    lineStyle: { color, type: "dashed", width: 1.5 },
+    label: { ...text, color, formatter: limit.name, position: "insideEndTop" },
+    data: [{ yAxis: limit.value }],
+  };
+}
+
+/** Axis figures short: 25 千 and 3 万 in Chinese, 25k in English. */
+function shorten(value, language) {
+  if (language.startsWith("zh")) {
+    if (Math.abs(value) >= 10_000) return `${value / 10_000} 万`;
+    if (Math.abs(value) >= 1_000) return `${value / 1_000} 千`;
+    return String(value);
+  }
+  return Intl.NumberFormat("en", { notation: "compact" }).format(value);
+}
