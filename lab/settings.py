@@ -229,11 +229,12 @@ def _settings(top: _Table) -> Settings:
         unprivileged_user=top.text("unprivileged_user"),
         ports=_ports(top.table("ports")),
         ranges=Ranges(
-            **{n: ranges.network(n) for n in ("external", "host_link", "tenants")},
-            **{
-                n: ranges.address(n)
-                for n in ("external_gateway", "external_first", "external_last")
-            },
+            external=ranges.network("external"),
+            external_gateway=ranges.address("external_gateway"),
+            external_first=ranges.address("external_first"),
+            external_last=ranges.address("external_last"),
+            host_link=ranges.network("host_link"),
+            tenants=ranges.network("tenants"),
         ),
         passwords=Passwords(**{f.name: passwords.text(f.name) for f in fields(Passwords)}),
         openstack=_openstack(top.table("openstack")),

@@ -7,6 +7,7 @@ import pwd
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.errors import LabError
 
@@ -18,7 +19,7 @@ class User:
     uid: int | None = None
     gid: int | None = None
 
-    def popen_options(self) -> dict[str, object]:
+    def popen_options(self) -> dict[str, Any]:
         """Options for subprocess: no group of the caller is kept."""
         if self.uid is None:
             return {}
@@ -43,7 +44,8 @@ class User:
 
     def _test(self, flag: str, path: Path) -> bool:
         command = ["/usr/bin/test", flag, str(path)]
-        return subprocess.run(command, check=False, cwd="/", **self.popen_options()).returncode == 0  # type: ignore[call-overload]
+        done = subprocess.run(command, check=False, cwd="/", **self.popen_options())
+        return done.returncode == 0
 
 
 def as_root_or(name: str, *, needs_root: bool) -> User:

@@ -6,19 +6,17 @@ import contextlib
 import fcntl
 import os
 import socket
-import subprocess
-import threading
 from collections.abc import Iterator
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from lab import ports, processes, ranges, unprivileged
+from lab import ports, processes, unprivileged
 from lab.errors import LabError
 from lab.openstack import SERVICES, config, contents, paths, planes, record, services, venv
 from lab.openstack.config import Context
 from lab.openstack.paths import Paths
 from lab.openstack.services import Launcher
+from lab.openstack.startup import Startup
 from lab.progress import Progress
 from lab.settings import Settings
 
@@ -68,7 +66,7 @@ def start(settings: Settings, progress: Progress) -> Status:
             if service.state == "died":
                 progress.say(service.fault)
         known = record.read(where)
-        choice = planes.choose(settings) if known is None else None
+        choice = _choose(settings, progress) if known is None else None
         plane = planes.plane(choice.name if choice else known.data_plane)  # type: ignore[union-attr]
         user = unprivileged.as_root_or(settings.unprivileged_user, needs_root=plane.needs_root)
         where = paths.lay_out(settings, user)
@@ -77,8 +75,6 @@ def start(settings: Settings, progress: Progress) -> Status:
             known = record.new(settings, user, choice.name, choice.reason)
             record.write(where, known)
         _refuse_another(known, settings, user)
-        if plane.needs_root:
-            ranges.check(settings.ranges)
         offset = ports.block_offset(settings.ports, where.ports)
         context = Context(settings, where, known, ports.numbers(settings.ports, offset))
         missing = [s.name for s in before.services if s.state in ("died", "stopped")]
@@ -106,8 +102,11 @@ def reset(settings: Settings, progress: Progress) -> None:
     if not where.home.exists():
         return
     with _locked(where):
+        known = record.read(where)
         _stop(settings, where, progress)
         with progress.step("wipe the state"):
+            if known is not None:
+                planes.plane(known.data_plane).wipe(settings)
             paths.wipe_state(where)
 
 
@@ -118,6 +117,10 @@ def clean(settings: Settings, progress: Progress) -> None:
         return
     with _locked(where):
         _stop(settings, where, progress)
+        # Also where no cloud stands: preparing for real machines may have failed half-way.
+        if os.geteuid() == 0 and planes.is_there():
+            with progress.step("undo the changes to this machine"):
+                planes.RealPlane().purge(settings, where, progress.say)
     with progress.step("remove state, venv and caches"):
         paths.wipe_all(where)
 
@@ -145,6 +148,15 @@ def status(settings: Settings) -> Status:
         services=found,
         plane=plane.status(settings, where) if known else {},
     )
+
+
+def _choose(settings: Settings, progress: Progress) -> planes.Choice:
+    if settings.data_plane == "none":
+        return planes.choose(settings, progress.say)
+    with progress.step("can real machines run here?"):
+        choice = planes.choose(settings, progress.say)
+    progress.say(f"data plane: {choice.name} ({choice.reason})")
+    return choice
 
 
 def _service_status(where: Paths, name: str, port: int | None) -> ServiceStatus:
@@ -181,10 +193,12 @@ def _bring_up(
     if not venv.is_current(where):
         with progress.step("Python environment of the services"):
             venv.install(where, launcher.user)
-    plane.up(settings, where, progress.say)
+    if plane.needs_root:
+        with progress.step("network and hypervisor"):
+            plane.up(settings, where, progress.say)
     config.write(context, plane.options(settings, where))
     services.copy_code(where)
-    _start_services(context, launcher, listeners, progress)
+    Startup(context, launcher, listeners, progress).run()
     images = plane.images(settings, where, progress.say)
     order = contents.order(context, images)
     fingerprint = contents.fingerprint(order)
@@ -192,52 +206,6 @@ def _bring_up(
         with progress.step("zones, volume types, image, external network"):
             launcher.seed(order)
         where.seeded.write_text(fingerprint, encoding="ascii")
-
-
-def _start_services(
-    context: Context,
-    launcher: Launcher,
-    listeners: dict[str, socket.socket],
-    progress: Progress,
-) -> None:
-    """Initialises and starts side by side: each service as soon as its own databases are there.
-
-    All of them sign in to keystone as they start, so they wait for its users to be written; not
-    for keystone itself, since its socket is open and keeps their requests until it serves.
-    """
-    users_written = threading.Event()
-    given_up = threading.Event()
-    started: list[subprocess.Popen[bytes]] = []
-    passwords = {name: context.record.password(name) for name in ("admin", "service")}
-
-    def bring(service: str) -> None:
-        if not (context.paths.db / f"{service}.initialised").exists():
-            with progress.step(f"{service}: databases"):
-                launcher.initialise(service, passwords)
-        if service == "keystone":
-            users_written.set()
-        while not users_written.wait(0.2):
-            if given_up.is_set():
-                return
-        with progress.step(f"{service}: start"):
-            process = launcher.spawn(service, listeners[service])
-            started.append(process)
-            launcher.wait_ready(service, process, context.settings.openstack.ready_timeout_s)
-
-    if "keystone" not in listeners:
-        users_written.set()
-    with ThreadPoolExecutor(len(SERVICES)) as pool:
-        futures = [pool.submit(bring, service) for service in listeners]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        failed = [f for f in done if f.exception()]
-        if failed:
-            given_up.set()
-            for process in started:  # ends the others' waiting too
-                process.kill()
-    if failed:
-        for service in listeners:
-            context.paths.pid(service).unlink(missing_ok=True)
-        failed[0].result()
 
 
 def _stop(settings: Settings, where: Paths, progress: Progress) -> list[str]:

@@ -3,8 +3,11 @@
 `none` adds nothing: the services' own defaults in `config.py` record servers, ports and volumes.
 `real` is the package `lab.openstack.dataplane`; nothing else imports it. That package offers
 
-    probe(settings) -> object with .ok and .reason   says whether a guest would run here
+    probe(settings) -> .ok, .reason, .would_install  judges the machine, changes nothing
+    prepare(settings, say) -> .ok, .reason           installs, then boots a probe guest
     up(settings, paths, say), down(settings, paths, say)
+    wipe(settings)                                   at a reset: forgets guests and networks
+    purge(settings, paths, say)                      undoes all it did to the machine
     status(settings, paths) -> dict                  for `status --json`
     conf.options(settings, paths) -> {service: {section: {option: value}}}
     images(settings, paths, say) -> list of ImageFile   to be uploaded
@@ -52,6 +55,10 @@ class Plane(Protocol):
 
     def down(self, settings: Settings, paths: Paths, say: Say) -> None: ...
 
+    def wipe(self, settings: Settings) -> None: ...
+
+    def purge(self, settings: Settings, paths: Paths, say: Say) -> None: ...
+
     def status(self, settings: Settings, paths: Paths) -> dict[str, Any]: ...
 
     def options(self, settings: Settings, paths: Paths) -> Mapping[str, Options]: ...
@@ -69,6 +76,12 @@ class NoPlane:
 
     def down(self, settings: Settings, paths: Paths, say: Say) -> None:
         """Nothing to take down."""
+
+    def wipe(self, settings: Settings) -> None:
+        """Nothing is kept outside the state."""
+
+    def purge(self, settings: Settings, paths: Paths, say: Say) -> None:
+        """The machine was not changed."""
 
     def status(self, settings: Settings, paths: Paths) -> dict[str, Any]:
         return {}
@@ -98,6 +111,12 @@ class RealPlane:
     def down(self, settings: Settings, paths: Paths, say: Say) -> None:
         self._package.down(settings, paths, say)
 
+    def wipe(self, settings: Settings) -> None:
+        self._package.wipe(settings)
+
+    def purge(self, settings: Settings, paths: Paths, say: Say) -> None:
+        self._package.purge(settings, paths, say)
+
     def status(self, settings: Settings, paths: Paths) -> dict[str, Any]:
         return dict(self._package.status(settings, paths))
 
@@ -117,16 +136,19 @@ class Choice:
     reason: str
 
 
-def choose(settings: Settings) -> Choice:
-    """Decides for a new state. Raises LabError if `real` is demanded and cannot be had."""
+def choose(settings: Settings, say: Say) -> Choice:
+    """Decides for a new state; may install packages for it, and says so beforehand.
+
+    Raises LabError if `real` is demanded and cannot be had.
+    """
     if settings.data_plane == "none":
         return Choice("none", "chosen in the settings")
-    fault = _fault_of_real(settings)
-    if fault is None:
-        return Choice("real", "a probe guest runs here")
+    ok, reason = _try_real(settings, say)
+    if ok:
+        return Choice("real", reason)
     if settings.data_plane == "real":
-        raise LabError(f"the real data plane cannot run here: {fault}")
-    return Choice("none", fault)
+        raise LabError(f"the real data plane cannot run here: {reason}")
+    return Choice("none", reason)
 
 
 def plane(name: str) -> Plane:
@@ -134,13 +156,26 @@ def plane(name: str) -> Plane:
     return RealPlane() if name == "real" else NoPlane()
 
 
-def _fault_of_real(settings: Settings) -> str | None:
+def is_there() -> bool:
+    """Whether this checkout has a real data plane at all."""
+    return importlib.util.find_spec(REAL) is not None
+
+
+def _try_real(settings: Settings, say: Say) -> tuple[bool, str]:
+    """Whether real machines run here, and why (not)."""
     if os.geteuid() != 0:
-        return "real machines need root"
-    if importlib.util.find_spec(REAL) is None:
-        return "this checkout has no real data plane"
+        return False, "real machines need root"
+    if not is_there():
+        return False, "this checkout has no real data plane"
     package = importlib.import_module(REAL)
-    if not hasattr(package, "probe"):
-        return "this checkout's real data plane is not finished"
-    answer = package.probe(settings)
-    return None if answer.ok else str(answer.reason)
+    judged = package.probe(settings)
+    if not judged.ok:
+        return False, str(judged.reason)
+    if judged.would_install:
+        say(
+            f"for real machines {len(judged.would_install)} Debian packages are installed now; "
+            "`make clean` removes them (LAB_DATA_PLANE=none goes without): "
+            + " ".join(judged.would_install)
+        )
+    prepared = package.prepare(settings, say)
+    return bool(prepared.ok), str(prepared.reason)

@@ -36,11 +36,12 @@ class Launcher:
     paths: Paths
     user: User
 
+    def is_initialised(self, service: str) -> bool:
+        """Whether the service's databases were made to the end."""
+        return self._initialised(service).exists()
+
     def initialise(self, service: str, passwords: Mapping[str, str]) -> None:
-        """Makes the service's databases unless they are there. Raises LabError naming the log."""
-        done = self.paths.db / f"{service}.initialised"
-        if done.exists():
-            return
+        """Makes the service's databases afresh. Raises LabError naming the log."""
         out = self.paths.out(f"{service}-init")
         with out.open("wb") as log:
             result = subprocess.run(
@@ -56,7 +57,10 @@ class Launcher:
                 f"{service}: its databases could not be made\n"
                 f"  log: {out}\n  last error: {logs.last_error(out)}"
             )
-        done.touch()
+        self._initialised(service).touch()
+
+    def _initialised(self, service: str) -> Path:
+        return self.paths.db / f"{service}.initialised"
 
     def seed(self, order: Mapping[str, Any]) -> None:
         """Runs the seeding inside the services' venv. Raises LabError naming the log."""

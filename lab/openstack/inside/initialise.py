@@ -7,6 +7,7 @@ same release starts from them. Passwords come as JSON on standard input.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -70,9 +71,10 @@ def init_glance(known: Facts, _passwords: dict[str, str]) -> None:
 def init_nova(known: Facts, _passwords: dict[str, str]) -> None:
     """Schemas, and the two cells that every nova has."""
     os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
+    # First of all: it refuses native threads once anything has imported eventlet.
+    manage = importlib.import_module("nova.cmd.manage")
     import nova.conf
     from nova import config, objects
-    from nova.cmd import manage
     from nova.db import migration
 
     config.parse_args(["nova-manage", "--config-file", known.config_files["nova"]])
