@@ -6,6 +6,7 @@ Imported in the services' own environment: everything of OpenStack is imported w
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def prepare_nova() -> None:
     from vif_plug_ovs import privsep as vif
 
     _run_privileged_code_here(privsep.sys_admin_pctxt, brick.default, vif.vif_plug)
+    # nova reads a guest's console by opening its terminal; a service without a terminal of its own
+    # thereby gets that one as controlling terminal, and would end by SIGHUP when the guest does.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _keep_offloads_off()
     _attach_volumes_as_files()
     driver = importlib.import_module("lab.openstack.dataplane.nova_driver")

@@ -37,13 +37,18 @@ auth_unix_ro = "none"
 unix_sock_rw_perms = "0700"
 unix_sock_ro_perms = "0700"
 """
-# $1: our libvirt folder, $2: keep or hide /dev/kvm. A tmpfs over /run comes first (-n: mount
+# $1: our libvirt folder, $2: keep or hide /dev/kvm. A file on a read-only mount is the one thing
+# that access(2) refuses even to root, and libvirt asks by access(2) whether QEMU may use KVM.
+# A tmpfs over /run comes first (-n: mount
 # notes nothing there): it spares the machine a /run/libvirt and goes with the mount namespace.
 _START_SCRIPT = """
 set -e
 mount -n -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/libvirt
-if [ "$2" = hide ] && [ -e /dev/kvm ]; then mount --bind "$1/no-kvm" /dev/kvm; fi
+if [ "$2" = hide ] && [ -e /dev/kvm ]; then
+  mount --bind "$1/no-kvm" /dev/kvm
+  mount -o remount,bind,ro /dev/kvm
+fi
 mount --bind "$1/etc" /etc/libvirt
 mount --bind "$1/run" /run/libvirt
 for name in lib cache log; do mount --bind "$1/$name" "/var/$name/libvirt"; done
@@ -64,9 +69,7 @@ def up(layout: Layout, *, use_kvm: bool, guest_files: Path) -> None:
     for name in ("run", "lib", "cache", "log"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     _write_settings(folder, guest_files)
-    hidden = folder / "no-kvm"
-    hidden.touch()
-    hidden.chmod(0)
+    (folder / "no-kvm").touch()
     log = layout.log_folder / "libvirtd-start.log"
     argv = ["unshare", "-m", "--propagation", "slave", "sh", "-c", _START_SCRIPT, "libvirtd"]
     words = [*argv, folder, "keep" if use_kvm else "hide"]
