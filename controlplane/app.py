@@ -7,7 +7,9 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from flask import Flask
 
 from controlplane.accounts import Accounts
@@ -17,6 +19,7 @@ from controlplane.clock import Clock, utc_now
 from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.delivery import Delivery
+from controlplane.errors import ConfigurationMissing
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 
@@ -49,6 +52,19 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         operations=Operations(db, catalogue, settings, clock),
         delivery=Delivery(db, catalogue, settings, clock),
     )
+
+
+def build_clouds(settings: Settings) -> Mapping[str, Any]:
+    """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
+    from controlplane.drivers.openstack import OpenStackCloud
+
+    try:
+        declared = yaml.safe_load(settings.clouds_yaml.read_text(encoding="utf-8"))["clouds"]
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise ConfigurationMissing(
+            what=f"a clouds file at CONTROLPLANE_CLOUDS_YAML={settings.clouds_yaml} ({error})"
+        ) from error
+    return {name: OpenStackCloud(name, entry) for name, entry in declared.items()}
 
 
 def secret_key(settings: Settings) -> str:

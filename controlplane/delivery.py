@@ -5,7 +5,7 @@ Every method is one transaction; the cloud is called between them, never inside.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -88,6 +88,12 @@ class Delivery:
                     self._end_badly(session, job, reason)
                     continue
                 return self._run_of(session, job)
+
+    def take_over_from_dead(self, is_dead: Callable[[str], bool]) -> int:
+        """At a worker's start: jobs of workers known to be dead need not wait for their lease."""
+        with self.db.transaction() as session:
+            dead = {w for w in provisioning.workers_running(session) if is_dead(w)}
+            return provisioning.lapse_leases(session, dead, self.clock()) if dead else 0
 
     def beat(self, run: Run) -> bool:
         """Prolongs the lease; returns whether the job shall be cancelled. Errors: LeaseLost."""

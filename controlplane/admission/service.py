@@ -257,7 +257,8 @@ def _shift(session: Session, claim: Claim, *, held: int, allocated: int) -> None
 def counter_differences(session: Session) -> list[dict[str, Any]]:
     """Rows whose counters are not the sum of live claims; empty when the books are right."""
     sums = _claim_sums(session)
-    paths = dict(session.execute(sa.select(Department.id, Department.path)).tuples())
+    rows = session.execute(sa.select(Department.id, Department.path))
+    paths = {row.id: row.path for row in rows}
     wrong: list[dict[str, Any]] = []
     for bound in session.scalars(sa.select(PoolBound)):
         held, allocated = _sum(

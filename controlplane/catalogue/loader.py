@@ -121,7 +121,7 @@ def _form_problems(document: Document) -> list[str]:
             problems.append(document.problem(at, "must be a JSON Schema"))
             continue
         try:
-            Draft202012Validator.check_schema(schema)
+            Draft202012Validator.check_schema(without_names(schema))
         except SchemaError as error:
             problems.append(document.problem([*at, *error.absolute_path], error.message))
         if not Draft202012Validator(NAMES_SCHEMA).is_valid(schema.get("title")):
@@ -153,6 +153,21 @@ def _form_problems(document: Document) -> list[str]:
         if f not in properties
     ]
     return problems
+
+
+def without_names(schema: Any) -> Any:
+    """A field's schema as plain JSON Schema: our names in two languages and page hints left out."""
+    if isinstance(schema, dict):
+        return {
+            key: {name: without_names(field) for name, field in value.items()}
+            if key == "properties" and isinstance(value, dict)
+            else without_names(value)
+            for key, value in schema.items()
+            if key not in ("title", "hint", "x-ui")
+        }
+    if isinstance(schema, list):
+        return [without_names(item) for item in schema]
+    return schema
 
 
 def _action_problems(document: Document, folder: Path) -> list[str]:

@@ -80,12 +80,16 @@ class Service:
         return next((a for a in self.actions.values() if a.kind == kind), None)
 
     def form_schema(self, action: Action) -> dict[str, Any]:
-        """JSON Schema of the fields that `action` asks for; all of them for `create`."""
-        names = set(self.properties) if action.kind == "create" else set(action.fields)
+        """JSON Schema of the fields that `action` asks for; all of them for `create`.
+
+        Only a create requires any: what a change leaves out stays as it is.
+        """
+        creates = action.kind == "create"
+        names = set(self.properties) if creates else set(action.fields)
         return {
             "type": "object",
             "properties": {n: p for n, p in self.properties.items() if n in names},
-            "required": [n for n in self.required if n in names],
+            "required": list(self.required) if creates else [],
             "additionalProperties": False,
         }
 

@@ -63,13 +63,10 @@ def meter(
 
 def load_segments(session: Session) -> dict[str, list[PriceSegment]]:
     """Every price segment by item."""
-    return price_segments(
-        session.execute(
-            sa.select(Price.item, Price.micro_yuan_per_hour, Price.unit_quantity, Price.t0)
-        )
-        .tuples()
-        .all()
+    rows = session.execute(
+        sa.select(Price.item, Price.micro_yuan_per_hour, Price.unit_quantity, Price.t0)
     )
+    return price_segments((item, micro, unit, t0) for item, micro, unit, t0 in rows)
 
 
 def quote(session: Session, capacity: Mapping[str, int], at: datetime) -> dict[str, int]:

@@ -251,13 +251,10 @@ def month_csv(session: Session, subject: Subject, year: int, month: int, now: da
 
 
 def _request_numbers(session: Session) -> dict[str, str]:
-    return dict(
-        session.execute(
-            sa.select(UsageInterval.resource_id, UsageInterval.request_number).distinct()
-        )
-        .tuples()
-        .all()
+    rows = session.execute(
+        sa.select(UsageInterval.resource_id, UsageInterval.request_number).distinct()
     )
+    return {row.resource_id: row.request_number for row in rows}
 
 
 def _safe(text: str) -> str:

@@ -1,0 +1,107 @@
+"""The OpenAPI 3.1 description of the API, served at `/api/v1/openapi.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import marshmallow as ma
+from flask import Blueprint, Flask, Response, current_app, request
+from flask_smorest import Api
+from flask_smorest.utils import prepare_response
+from werkzeug.routing import BaseConverter
+
+from controlplane import __version__
+from controlplane.api.fields import Names, Output
+from controlplane.api.problems import PREFIX, PROBLEM_TYPE, register_problem_handlers
+from controlplane.api.routes import Routes
+
+DESCRIPTION = """\
+Everything the pages do, for programs. Money is whole micro-yuan (`..._micro_yuan`), sizes carry \
+their unit in their name (`memory_mib`, `storage_gib.ssd`), times are RFC 3339 in UTC. Errors are \
+RFC 9457 problems with a stable `code`, their sentences Chinese or English by `Accept-Language`."""
+
+
+class FaultSchema(Output):
+    field = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    detail = ma.fields.String(required=True)
+    params = ma.fields.Dict(required=True)
+
+
+class ProblemSchema(Output):
+    """RFC 9457 problem details."""
+
+    type = ma.fields.String(required=True)
+    title = ma.fields.String(required=True)
+    status = ma.fields.Integer(required=True)
+    detail = ma.fields.String(required=True)
+    code = ma.fields.String(required=True)
+    instance = ma.fields.String(required=True)
+    errors = ma.fields.List(ma.fields.Nested(FaultSchema), required=True)
+
+
+class MonthConverter(BaseConverter):
+    """A calendar month in an address, such as 2026-11."""
+
+    regex = "[0-9]{4}-[0-9]{2}"
+
+
+def _month_schema(_converter: BaseConverter) -> dict[str, Any]:
+    return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "example": "2026-11"}
+
+
+class DescribedApi(Api):  # type: ignore[misc]
+    """flask-smorest's description without its error handlers, its page and its commands' page."""
+
+    def _register_error_handlers(self) -> None:
+        """None for the whole application: each blueprint has its own."""
+
+    def _register_doc_blueprint(self) -> None:
+        """The document has a route of ours."""
+
+    def _register_responses(self) -> None:
+        response = {"description": "Problem (RFC 9457)", "schema": ProblemSchema}
+        prepare_response(response, self.spec, PROBLEM_TYPE)
+        for name in (self.DEFAULT_ERROR_RESPONSE_NAME, "UNPROCESSABLE_ENTITY"):
+            self.spec.components.response(name, dict(response), lazy=True)
+
+
+def describe(app: Flask, nouns: Iterable[Routes]) -> None:
+    """Registers the nouns' routes with the application and serves their description."""
+    app.url_map.converters["month"] = MonthConverter
+    api = DescribedApi(
+        app,
+        spec_kwargs={
+            "title": "egov-cloud control plane",
+            "version": __version__,
+            "openapi_version": "3.1.0",
+            "info": {"description": DESCRIPTION},
+            "security": [{"bearer": []}],
+        },
+    )
+    api.register_converter(MonthConverter, _month_schema)
+    api.ma_plugin.map_to_openapi_type(Names, "object", None)
+    api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
+    for routes in nouns:
+        api.register_blueprint(routes.blueprint)
+    tags = [{"name": r.noun, "description": r.description} for r in nouns]
+    document = {**api.spec.to_dict(), "tags": tags}
+    app.extensions["api_openapi"] = json.dumps(document, ensure_ascii=False, indent=1).encode()
+    app.register_blueprint(description)
+
+
+description = Blueprint("api_description", __name__, url_prefix=PREFIX)
+register_problem_handlers(description)
+
+
+@description.get("/openapi.json")
+def openapi() -> Response:
+    """Open to everybody: it says nothing that is not in the source."""
+    body: bytes = current_app.extensions["api_openapi"]
+    answer = Response(body, content_type="application/json")
+    answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
+    answer.cache_control.no_cache = True
+    return answer.make_conditional(request)

@@ -1,0 +1,206 @@
+"""`controlplane ...` for operators: schema, declared quotas, people, tokens, checks, serving."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import sqlalchemy as sa
+from pydantic import ValidationError
+from rich.console import Console
+
+from controlplane import __version__, audit, messages, schema
+from controlplane.admission.service import counter_differences
+from controlplane.app import ControlPlane, build
+from controlplane.applying import Change, apply_declared
+from controlplane.catalogue.loader import load_catalogue, needed_chains
+from controlplane.config import Settings
+from controlplane.errors import DomainError
+from controlplane.people import PersonDeclared, add_people, load_people
+from controlplane.quotas import load_quotas
+from controlplane.reports.inventory import ansible_inventory
+from controlplane.tenancy.models import Person
+from controlplane.tenancy.service import subject_of
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+console = Console(stderr=True, highlight=False)
+
+
+def settings_or_exit() -> Settings:
+    """The settings, or every wrong environment variable named at once."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors():
+            name = "_".join(str(part) for part in fault["loc"]).upper()
+            console.print(f"CONTROLPLANE_{name}: {fault['msg']}", style="red", markup=False)
+        sys.exit(2)
+
+
+def says_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """A domain error is a sentence and exit status 1, never a traceback."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except DomainError as error:
+            console.print(messages.text_of_error(error, "en"), style="red", markup=False)
+            for fault in error.faults:
+                text = messages.text_of_fault(fault, "en")
+                console.print(
+                    f"  {fault.field}: {text}" if fault.field else f"  {text}", markup=False
+                )
+            sys.exit(1)
+
+    return wrapped
+
+
+@click.group()
+@click.version_option(__version__)
+def main() -> None:
+    """Government cloud control plane.
+
+    Settings come from the environment: CONTROLPLANE_VAR_DIR, CONTROLPLANE_DATABASE_URL,
+    CONTROLPLANE_CLOUDS_YAML and so on; see docs/operations.md.
+    """
+
+
+def _built() -> ControlPlane:
+    return build(settings_or_exit())
+
+
+@main.command("upgrade-schema")
+@says_errors
+def upgrade_schema() -> None:
+    """Create the database's tables, or bring them to the newest version."""
+    schema.upgrade(_built().db)
+    click.echo(f"schema is at {schema.newest_revision()}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--yes", is_flag=True, help="Apply without asking.")
+@says_errors
+def apply(folder: Path, yes: bool) -> None:
+    """Apply departments, offices, pools, quotas, prices and approval chains from FOLDER.
+
+    Prints the difference and asks. A problem in any file is named with its line, and then nothing
+    is applied.
+    """
+    control_plane = _built()
+    declared = load_quotas(folder.resolve(), needed_chains(control_plane.catalogue.values()))
+    changes = _preview(control_plane, declared)
+    for change in changes:
+        click.echo(str(change))
+    if not changes:
+        click.echo("nothing to change")
+        return
+    if not yes:
+        click.confirm(f"apply {len(changes)} changes?", abort=True)
+    with control_plane.db.transaction() as session:
+        done = apply_declared(session, control_plane.settings, declared, control_plane.clock())
+    click.echo(f"applied {len(done)} changes")
+
+
+class _RollBack(Exception):
+    pass
+
+
+def _preview(control_plane: ControlPlane, declared: Any) -> list[Change]:
+    """The changes that applying would make: made, listed, and rolled back."""
+    changes: list[Change] = []
+    try:
+        with control_plane.db.transaction() as session:
+            changes = apply_declared(
+                session, control_plane.settings, declared, control_plane.clock()
+            )
+            raise _RollBack
+    except _RollBack:
+        return changes
+
+
+@main.command("add-people")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@says_errors
+def add_people_command(file: Path) -> None:
+    """Add people with departments, roles and first passwords from a YAML FILE."""
+    control_plane = _built()
+    people: list[PersonDeclared] = load_people(file)
+    with control_plane.db.transaction() as session:
+        added = add_people(session, people, control_plane.clock())
+    click.echo(f"added {added} people; {len(people) - added} were there")
+
+
+@main.command("create-token")
+@click.argument("login")
+@click.argument("name")
+@says_errors
+def create_token(login: str, name: str) -> None:
+    """Print a bearer token of LOGIN for the API, once; NAME says what it is for."""
+    control_plane = _built()
+    with control_plane.db.read() as session:
+        person_id = session.scalar(sa.select(Person.id).where(Person.login == login))
+        if person_id is None:
+            raise click.ClickException(f"there is no person {login}")
+        subject = subject_of(session, person_id)
+    click.echo(control_plane.accounts.create_token(subject, name))
+
+
+@main.command()
+@says_errors
+def check() -> None:
+    """Check services, quotas/, counters against claims, and the audit chain."""
+    settings = settings_or_exit()
+    catalogue = load_catalogue(settings.services_dir)
+    load_quotas(settings.quotas_dir, needed_chains(catalogue.values()))
+    click.echo(f"{len(catalogue)} services and {settings.quotas_dir.name}/ are well declared")
+    control_plane = build(settings)
+    with control_plane.db.read() as session:
+        wrong = counter_differences(session)
+        good, broken = audit.verify_chain(session)
+    for difference in wrong:
+        console.print(json.dumps(difference, ensure_ascii=False), style="red", markup=False)
+    if broken is not None:
+        console.print(f"the audit chain breaks at position {broken}", style="red")
+    if wrong or broken is not None:
+        sys.exit(1)
+    click.echo(f"counters equal the sum of claims; {good} audit events in an unbroken chain")
+
+
+@main.command()
+@click.option("--list", "list_all", is_flag=True, help="The whole inventory as JSON.")
+@click.option("--host", help="Variables of one host (all are in --list already).")
+@says_errors
+def inventory(list_all: bool, host: str | None) -> None:
+    """Ansible's dynamic inventory over the delivered resources."""
+    if host is not None and not list_all:
+        click.echo("{}")
+        return
+    with _built().db.read() as session:
+        click.echo(json.dumps(ansible_inventory(session), ensure_ascii=False, indent=2))
+
+
+@main.command()
+@says_errors
+def serve() -> None:
+    """Serve pages and API, deliver jobs, fire ticks; until SIGTERM."""
+    from controlplane.serving import configure_logging
+    from controlplane.serving import serve as serve_until_stopped
+
+    settings = settings_or_exit()
+    configure_logging(settings.log_format)
+    control_plane = build(settings)
+    schema.upgrade(control_plane.db)
+    serve_until_stopped(control_plane)
+
+
+if __name__ == "__main__":
+    main()

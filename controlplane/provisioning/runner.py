@@ -1,0 +1,292 @@
+"""Runs one playbook through ansible-runner in a process group of its own, and reads what it tells.
+
+The group outlives a killed worker (ansible-runner 2.4.3 does not end ansible-playbook with its
+parent), so its id is written by the child itself before it becomes ansible-runner: whoever takes
+the job over ends the old group first. Nothing here touches the database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from controlplane.provisioning.service import Step
+
+_WRITE_PID_THEN_RUN = 'echo $$ > "$1"; shift; exec "$@"'
+_TASK_ENDS = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_unreachable": "failed",
+    "runner_on_skipped": "skipped",
+}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """`outputs` is what the playbook reported under the key `controlplane`."""
+
+    ok: bool
+    outputs: Mapping[str, Any]
+    error: str
+    is_broken: bool = False  # the playbook cannot even be read: another try will not help
+
+
+@dataclass
+class PlaybookRun:
+    """One try of a job; `folder` is the job's private data, `attempt` names the try's artifacts."""
+
+    folder: Path
+    playbooks_dir: Path
+    playbook: str
+    attempt: int
+    extravars: Mapping[str, Any]
+    clouds: Mapping[str, Any]
+    timeout_seconds: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _events: _Events | None = field(default=None, init=False)
+
+    @property
+    def artifacts(self) -> Path:
+        return self.folder / "artifacts" / str(self.attempt)
+
+    @property
+    def log_path(self) -> Path:
+        return log_path(self.folder, self.attempt)
+
+    def start(self) -> int:
+        """Starts the run; returns its process group."""
+        shutil.rmtree(self.artifacts, ignore_errors=True)
+        for path in (self.folder, self.folder / "env", self.artifacts.parent):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_secret(self.folder / "env" / "extravars", {"controlplane": dict(self.extravars)})
+        _write_secret(self.folder / "clouds.yaml", {"clouds": dict(self.clouds)})
+        command = [
+            *(sys.executable, "-m", "ansible_runner", "run", str(self.folder)),
+            *("--playbook", self.playbook, "--project-dir", str(self.playbooks_dir)),
+            *("--ident", str(self.attempt), "--quiet", "--only-failed-event-data"),
+        ]
+        with (self.folder / "runner.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _WRITE_PID_THEN_RUN, "sh", str(_pid_path(self.folder)), *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment(),
+                cwd=self.playbooks_dir,
+                start_new_session=True,
+            )
+        self._events = _Events(self.artifacts / "job_events")
+        self._deadline = time.monotonic() + self.timeout_seconds
+        return self._process.pid
+
+    def _environment(self) -> dict[str, str]:
+        """What the playbook sees: no setting or secret of the control plane itself."""
+        kept = {k: v for k, v in os.environ.items() if k in ("LANG", "LC_ALL", "TMPDIR", "HOME")}
+        return {
+            "LANG": "C.UTF-8",
+            **kept,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
+            "ANSIBLE_CONFIG": str(self.playbooks_dir.parent / "ansible.cfg"),
+            "ANSIBLE_FORCE_COLOR": "1",
+            "OS_CLIENT_CONFIG_FILE": str(self.folder / "clouds.yaml"),
+            **self.environment,
+        }
+
+    def poll(self) -> tuple[bool, list[Step]]:
+        """Whether the run still goes on, and the steps that began or ended since the last poll."""
+        assert self._process is not None
+        assert self._events is not None
+        running = self._process.poll() is None
+        if running and time.monotonic() > self._deadline:
+            self.end()
+            running = False
+        return running, self._events.read()
+
+    def end(self) -> None:
+        """Ends the whole process group."""
+        if self._process is not None:
+            end_group(self._process.pid)
+            self._process.wait(timeout=10)
+
+    def result(self) -> RunResult:
+        """Call once the run is over; removes the credentials it was given."""
+        assert self._events is not None
+        (self.folder / "clouds.yaml").unlink(missing_ok=True)
+        (self.folder / "env" / "extravars").unlink(missing_ok=True)
+        _pid_path(self.folder).unlink(missing_ok=True)
+        code = _read(self.artifacts / "rc").strip()
+        if code == "0":
+            return RunResult(True, self._events.outputs, "")
+        error = self._events.last_error or self._tail() or "the run ended without a word"
+        return RunResult(False, {}, error, is_broken=code == "4" and not self._events.last_error)
+
+    def _tail(self) -> str:
+        """The last lines of the log, for a playbook that failed before any task."""
+        text = _read(self.log_path) or _read(self.folder / "runner.log")
+        lines = [line for line in _plain(text).splitlines() if line.strip()]
+        return "\n".join(lines[-8:])
+
+
+class _Events:
+    """ansible-runner's event files, read once each, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.outputs: Mapping[str, Any] = {}
+        self.last_error = ""
+        self._next = 1
+        self._open: dict[str, Step] = {}
+        self._ordinal = 0
+
+    def read(self) -> list[Step]:
+        steps: dict[int, Step] = {}
+        for event in self._new_events():
+            step = self._step(event)
+            if step is not None:
+                steps[step.ordinal] = step
+        return list(steps.values())
+
+    def _new_events(self) -> Iterator[dict[str, Any]]:
+        """A file is complete when its name has no `-partial`; a gap means: not written yet."""
+        with suppress(FileNotFoundError):
+            by_number = {
+                int(p.name.split("-", 1)[0]): p
+                for p in self.folder.glob("*.json")
+                if "-partial" not in p.name and p.name.split("-", 1)[0].isdecimal()
+            }
+            while self._next in by_number:
+                try:
+                    event = json.loads(by_number[self._next].read_text())
+                except json.JSONDecodeError:
+                    return
+                self._next += 1
+                yield event
+
+    def _step(self, event: dict[str, Any]) -> Step | None:
+        kind, data = event.get("event", ""), event.get("event_data") or {}
+        at_ms = int(datetime.fromisoformat(event["created"]).timestamp() * 1000)
+        if kind == "playbook_on_stats":
+            self.outputs = (data.get("artifact_data") or {}).get("controlplane") or {}
+            self.outputs = self.outputs.get("outputs", self.outputs)
+        if kind == "playbook_on_task_start":
+            self._ordinal += 1
+            step = Step(self._ordinal, data.get("name", ""), "running", at_ms, None)
+            self._open[data.get("task_uuid", "")] = step
+            return step
+        if kind in _TASK_ENDS and data.get("task_uuid") in self._open:
+            begun = self._open[data["task_uuid"]]
+            state = _TASK_ENDS[kind]
+            if state == "failed" and data.get("ignore_errors"):
+                state = "ok"
+            if state == "failed":
+                self.last_error = _error_text(begun.name, data.get("res") or {})
+            return Step(begun.ordinal, begun.name, state, begun.started_ms, at_ms)
+        return None
+
+
+def _error_text(task: str, result: Mapping[str, Any]) -> str:
+    said = result.get("msg") or result.get("stderr") or result.get("censored") or "failed"
+    return f"{task}: {said}"[:2000]
+
+
+def log_path(folder: Path, attempt: int) -> Path:
+    """Where the text of a try is, from its first line on."""
+    return folder / "artifacts" / str(attempt) / "stdout"
+
+
+def end_stale_run(folder: Path, pgid: int | None) -> bool:
+    """Ends what a dead worker left running for this job; returns whether there was something.
+
+    A process id may have been given to a stranger meanwhile: only a group whose command line names
+    the job's own folder is ended.
+    """
+    ended = False
+    written = _read(_pid_path(folder)).strip()
+    for candidate in {pgid, int(written) if written.isdecimal() else None} - {None}:
+        assert candidate is not None
+        if _group_is_ours(candidate, folder):
+            end_group(candidate)
+            ended = True
+    _pid_path(folder).unlink(missing_ok=True)
+    return ended
+
+
+def _group_is_ours(pgid: int, folder: Path) -> bool:
+    """Looks at every process of the group: its first one may be gone while ansible goes on."""
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
+            continue
+        with suppress(OSError, ValueError):
+            if os.getpgid(int(process.name)) == pgid and _names_folder(process, folder):
+                return True
+    return False
+
+
+def _names_folder(process: Path, folder: Path) -> bool:
+    needle = str(folder).encode()
+    for name in ("cmdline", "environ"):
+        with suppress(OSError):
+            if needle in (process / name).read_bytes():
+                return True
+    return False
+
+
+def end_group(pgid: int, patience_seconds: float = 3.0) -> None:
+    """SIGTERM, then SIGKILL for what is left; returns when the group is gone."""
+    for signum, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(pgid, signum)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if not _group_alive(pgid):
+                return
+            time.sleep(0.05)
+
+
+def _group_alive(pgid: int) -> bool:
+    """Zombies do not count: they only wait for their parent to notice."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            with suppress(OSError, ValueError, IndexError):
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[2]) == pgid and fields[0] not in "ZX":
+                    return True
+    return False
+
+
+def _pid_path(folder: Path) -> Path:
+    return folder / "run.pid"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _plain(text: str) -> str:
+    """Without terminal colours."""
+    parts = text.split("\x1b[")
+    return parts[0] + "".join(p.partition("m")[2] for p in parts[1:])
+
+
+def _write_secret(path: Path, content: Mapping[str, Any]) -> None:
+    """JSON is YAML; readable by nobody else from its first byte on."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False)

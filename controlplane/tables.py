@@ -1,0 +1,24 @@
+"""Imports every model, so that the metadata is complete wherever all tables are needed."""
+
+from __future__ import annotations
+
+from controlplane import audit, leadership
+from controlplane.admission import models as admission
+from controlplane.approval import models as approval
+from controlplane.db import Base
+from controlplane.metering import models as metering
+from controlplane.provisioning import models as provisioning
+from controlplane.service_requests import models as service_requests
+from controlplane.tenancy import models as tenancy
+
+MODULES = (
+    admission,
+    approval,
+    audit,
+    leadership,
+    metering,
+    provisioning,
+    service_requests,
+    tenancy,
+)
+ALL_TABLES = Base.metadata.tables

@@ -1,0 +1,112 @@
+"""What time brings by itself: each tick is idempotent and fired by the leader only."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from controlplane import audit
+from controlplane.admission.models import Pool
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.db import Database
+from controlplane.errors import CloudRefused, CloudUnavailable
+from controlplane.leadership import lead
+from controlplane.operations import Operations
+
+log = logging.getLogger(__name__)
+
+POOL_READ_SECONDS = 60
+
+
+class PoolReader(Protocol):
+    """What the pool tick asks of a cloud's driver."""
+
+    def pool_facts(self, availability_zone: str) -> tuple[dict[str, int], list[dict[str, str]]]:
+        """Capacity by dimension as the cloud reports it, and images as {name, title}.
+
+        Errors: CloudUnavailable, CloudRefused.
+        """
+
+
+class Ticks:
+    def __init__(
+        self,
+        db: Database,
+        operations: Operations,
+        settings: Settings,
+        clouds: Mapping[str, PoolReader],
+        clock: Clock,
+        holder: str,
+    ) -> None:
+        self.db = db
+        self.operations = operations
+        self.settings = settings
+        self.clouds = clouds
+        self.clock = clock
+        self.holder = holder
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+
+    def start(self) -> None:
+        every = self.settings.tick_seconds
+        for tick, seconds in (
+            (self.seal_audit, every),
+            (self.destroy_due, every),
+            (self.read_pools, POOL_READ_SECONDS),
+        ):
+            self._scheduler.add_job(
+                self._as_leader,
+                "interval",
+                [tick],
+                seconds=seconds,
+                id=tick.__name__,
+                coalesce=True,
+                max_instances=1,
+                next_run_time=self.clock(),
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    def _as_leader(self, tick: Callable[[], Any]) -> None:
+        lease = timedelta(seconds=self.settings.tick_seconds * 3)
+        try:
+            if lead(self.db, "ticks", self.holder, lease, self.clock()):
+                tick()
+        except Exception:
+            log.exception("tick %s; it will be tried again", tick.__name__)
+
+    def seal_audit(self) -> int:
+        """Gives new audit events their place in the hash chain."""
+        with self.db.transaction() as session:
+            return audit.seal_events(session)
+
+    def destroy_due(self) -> int:
+        """Starts destroying resources whose grace period is over."""
+        return self.operations.destroy_due()
+
+    def read_pools(self) -> None:
+        """Reads each open pool's capacity and images from its cloud and keeps them on its row."""
+        with self.db.read() as session:
+            pools = session.execute(
+                sa.select(Pool.code, Pool.cloud, Pool.availability_zone).where(
+                    Pool.active.is_(True), Pool.engine == "openstack"
+                )
+            ).all()
+        for code, cloud, availability_zone in pools:
+            values: dict[str, Any] = {"cloud_read_at": self.clock(), "cloud_error": ""}
+            try:
+                if cloud not in self.clouds:
+                    raise CloudRefused(reason=f"no cloud {cloud} in the clouds file")
+                capacity, images = self.clouds[cloud].pool_facts(availability_zone)
+                values |= {"cloud_capacity": capacity, "cloud_images": images}
+            except (CloudUnavailable, CloudRefused) as error:
+                values = {"cloud_error": str(error.params.get("reason", error))[:1000]}
+            with self.db.transaction() as session:
+                session.execute(sa.update(Pool).where(Pool.code == code).values(values))

@@ -1,0 +1,221 @@
+"""Delivers jobs in this process: claims what may run, runs its playbook, tells how it ended.
+
+One dispatcher thread claims; each run has a thread of its own, at most `playbook_runs_max` at once.
+The database row decides who runs, so any number of workers on any number of hosts do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from controlplane.config import Settings
+from controlplane.delivery import Delivery, Run
+from controlplane.errors import CloudRefused, DomainError
+from controlplane.provisioning.runner import PlaybookRun, RunResult, end_stale_run
+from controlplane.provisioning.service import LeaseLost, Step
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.2
+IDLE_SECONDS = 0.5
+
+
+class Cloud(Protocol):
+    """What a worker asks of a cloud's driver."""
+
+    def run_clouds(self, project: str) -> dict[str, Any]:
+        """Entries `admin` and `department` of a clouds.yaml; the latter scoped to `project`."""
+
+    def prove_machine(self, project: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Waits until the delivered machine shows its own host key over SSH; returns what was
+        proven, to be kept with the resource. Errors: CloudUnavailable."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who this worker is, for the job row."""
+
+    host: str
+    name: str
+
+
+def this_worker() -> Identity:
+    host = socket.gethostname()
+    return Identity(host, f"{host}:{os.getpid()}")
+
+
+class Worker:
+    """`start()` returns at once; `stop()` lets no new run begin and hands running ones on."""
+
+    def __init__(self, delivery: Delivery, settings: Settings, clouds: Mapping[str, Cloud]) -> None:
+        self.delivery = delivery
+        self.settings = settings
+        self.clouds = clouds
+        self.identity = this_worker()
+        self._stopping = threading.Event()
+        self._woken = threading.Event()
+        self._slots = threading.Semaphore(settings.playbook_runs_max)
+        self._threads: set[threading.Thread] = set()
+        self._dispatcher: threading.Thread | None = None
+
+    def start(self) -> None:
+        taken = self.delivery.take_over_from_dead(self._is_dead)
+        if taken:
+            log.warning("%s jobs of a dead worker of this host will be tried again", taken)
+        self._dispatcher = threading.Thread(target=self._dispatch, name="dispatch", daemon=True)
+        self._dispatcher.start()
+
+    def wake(self) -> None:
+        """Something was decided: look now, not at the next idle tick."""
+        self._woken.set()
+
+    def stop(self, patience_seconds: float = 10.0) -> None:
+        self._stopping.set()
+        self._woken.set()
+        deadline = time.monotonic() + patience_seconds
+        for thread in [self._dispatcher, *self._threads]:
+            if thread is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _is_dead(self, worker: str) -> bool:
+        """Only a worker of this very host can be known to be dead."""
+        host, _, pid = worker.rpartition(":")
+        if host != self.identity.host or worker == self.identity.name or not pid.isdecimal():
+            return False
+        return not Path("/proc", pid).exists()
+
+    def _dispatch(self) -> None:
+        while not self._stopping.is_set():
+            if not self._slots.acquire(timeout=IDLE_SECONDS):
+                continue
+            run = self._claim()
+            if run is None:
+                self._slots.release()
+                self._woken.wait(IDLE_SECONDS)
+                self._woken.clear()
+                continue
+            thread = threading.Thread(target=self._carry_out, args=(run,), daemon=True)
+            self._threads.add(thread)
+            thread.start()
+
+    def _claim(self) -> Run | None:
+        try:
+            return self.delivery.claim(self.identity.name)
+        except Exception:
+            log.exception("claiming a job failed; trying again")
+            self._stopping.wait(IDLE_SECONDS)
+            return None
+
+    def _carry_out(self, run: Run) -> None:
+        try:
+            self._run(run)
+        except LeaseLost:
+            log.warning("job %s is not ours any more; dropped", run.job_number)
+        except DomainError as error:
+            self._failed(run, error)
+        except Exception as error:
+            log.exception("job %s", run.job_number)
+            self._failed(run, error)
+        finally:
+            self._threads.discard(threading.current_thread())
+            self._slots.release()
+            self.wake()
+
+    def _failed(self, run: Run, error: Exception) -> None:
+        said = str(getattr(error, "params", {}).get("reason", "")) or repr(error)
+        try:
+            self.delivery.fail(run, said)
+        except LeaseLost:
+            log.warning("job %s is not ours any more; dropped", run.job_number)
+        except Exception:
+            log.exception("job %s: failure not noted; its lease will lapse", run.job_number)
+
+    # --- one run --------------------------------------------------------------------------------
+
+    def _run(self, run: Run) -> None:
+        cloud = self.clouds.get(run.cloud)
+        if cloud is None:
+            raise CloudRefused(reason=f"no cloud {run.cloud} in the clouds file")
+        folder = self.settings.jobs_dir / run.job_number
+        if run.previous_host == self.identity.host and end_stale_run(folder, run.previous_pgid):
+            log.warning("job %s: ended what a dead worker had left running", run.job_number)
+        playbook_run = PlaybookRun(
+            folder=folder,
+            playbooks_dir=self.settings.playbooks_dir,
+            playbook=run.playbook,
+            attempt=run.attempt,
+            extravars=run.extravars,
+            clouds=cloud.run_clouds(run.project),
+            timeout_seconds=self.settings.job_timeout_seconds,
+        )
+        pgid = playbook_run.start()
+        try:
+            self.delivery.note_process(run, self.identity.host, pgid)
+            cancelled = self._watch(run, playbook_run.poll)
+        except BaseException:
+            playbook_run.end()
+            raise
+        if cancelled:
+            playbook_run.end()
+        result = playbook_run.result()
+        if cancelled:
+            self.delivery.fail(run, "cancelled", cancelled=True)
+        elif result.ok:
+            self._complete(run, cloud, result)
+        else:
+            self.delivery.fail(run, result.error, final=result.is_broken)
+
+    def _watch(self, run: Run, poll: Callable[[], tuple[bool, list[Step]]]) -> bool:
+        """Follows a run to its end, beating; returns whether it shall be cancelled instead."""
+        beat_every = self.settings.job_lease_seconds / 3
+        next_beat = time.monotonic() + beat_every
+        while True:
+            running, steps = poll()
+            if steps:
+                self.delivery.record_steps(run, steps)
+            if not running:
+                return False
+            if time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + beat_every
+                if self.delivery.beat(run):
+                    return True
+            time.sleep(POLL_SECONDS)
+
+    def _complete(self, run: Run, cloud: Cloud, result: RunResult) -> None:
+        outputs = dict(result.outputs)
+        if run.proves_login and self.settings.machines_answer:
+            outputs |= self._proof(run, cloud, outputs)
+        self.delivery.complete(run, outputs)
+
+    def _proof(self, run: Run, cloud: Cloud, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The last step of a delivery: the machine itself answers, with the key it announced."""
+        started = int(time.time() * 1000)
+        name, ordinal = "验证 SSH 登录并登记主机密钥", 900
+        self.delivery.record_steps(run, [Step(ordinal, name, "running", started, None)])
+        stop_beating = threading.Event()
+        beater = threading.Thread(target=self._keep_beating, args=(run, stop_beating), daemon=True)
+        beater.start()
+        state = "failed"
+        try:
+            proof = cloud.prove_machine(run.project, outputs)
+            state = "ok"
+        finally:
+            stop_beating.set()
+            ended = int(time.time() * 1000)
+            self.delivery.record_steps(run, [Step(ordinal, name, state, started, ended)])
+        return proof
+
+    def _keep_beating(self, run: Run, stop: threading.Event) -> None:
+        while not stop.wait(self.settings.job_lease_seconds / 3):
+            try:
+                self.delivery.beat(run)
+            except LeaseLost:
+                return
