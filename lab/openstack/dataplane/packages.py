@@ -63,15 +63,14 @@ def refresh_lists() -> None:
 
 
 def install(layout: Layout, say: Callable[[str], None]) -> None:
-    """Install what is missing, after saying so, and record what came with it.
+    """Install what is missing and record what came with it.
 
     Raises DataPlaneError; whatever came before the failure is recorded all the same.
     """
     wanted = missing()
     if not wanted:
         return
-    coming = would_install(wanted)
-    say(f"installing {len(coming)} Debian packages by apt: {', '.join(wanted)}")
+    say(f"apt installs {', '.join(wanted)} and what they need")
     packages, users, groups = _installed(), _users(), _groups()
     folders = {folder for folder in _LEFTOVERS if Path(folder).exists()}
     own_policy = not _POLICY.exists()

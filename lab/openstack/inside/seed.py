@@ -42,21 +42,29 @@ def flavor(cloud: Connection, wanted: dict[str, Any]) -> None:
 
 
 def images(cloud: Connection, wanted: list[dict[str, Any]]) -> None:
-    """Public images, each with its properties."""
+    """Public images, each with its properties; `image:<name>` stands for that image's id."""
     for image in wanted:
         if cloud.image.find_image(image["name"]) is None:
+            disk_format = image["disk_format"]
             cloud.image.create_image(
                 image["name"],
                 filename=image["file"],
-                disk_format=image["disk_format"],
-                container_format="bare",
+                disk_format=disk_format,
+                # glance wants a kernel and a ramdisk (aki, ari) to be their own containers
+                container_format=disk_format if disk_format in ("aki", "ari") else "bare",
                 visibility="public",
                 min_disk=0,
                 min_ram=0,
                 wait=True,
                 validate_checksum=False,
-                **image["properties"],
+                **{name: _with_id(cloud, value) for name, value in image["properties"].items()},
             )
+
+
+def _with_id(cloud: Connection, value: str) -> str:
+    """A server's image names its kernel by id, which only this cloud knows."""
+    name = value.removeprefix("image:")
+    return value if name == value else str(cloud.image.find_image(name, ignore_missing=False).id)
 
 
 def external_network(cloud: Connection, wanted: dict[str, str]) -> None:
