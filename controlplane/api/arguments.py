@@ -37,9 +37,8 @@ class StrictParser(FlaskParser):
         return read_json(body)
 
     def handle_error(self, error: ma.ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
-        messages = error.normalized_messages()
-        faults = [f for inner in messages.values() for f in faults_in(inner)]
-        raise InvalidInput(faults)
+        by_location = error.messages_dict  # webargs puts the location on top
+        raise InvalidInput(f for inner in by_location.values() for f in faults_in(inner))
 
 
 def read_json(body: bytes) -> Any:

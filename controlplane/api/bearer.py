@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Protocol
+
 from flask import current_app, g, request
 
-from controlplane.app import ControlPlane
+from controlplane.accounts import Accounts
+from controlplane.catalogue.services import Service
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.db import Database
 from controlplane.errors import NotSignedIn
+from controlplane.operations import Operations
+from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject
 
 
-def control_plane() -> ControlPlane:
-    """The application's use cases."""
-    wired: ControlPlane = current_app.extensions["controlplane"]
+class UseCases(Protocol):
+    """What the API needs of `app.ControlPlane`, which wires it and so cannot be imported here."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def catalogue(self) -> Mapping[str, Service]: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def operations(self) -> Operations: ...
+
+
+def control_plane() -> UseCases:
+    wired: UseCases = current_app.extensions["controlplane"]
     return wired
 
 

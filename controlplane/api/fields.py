@@ -19,11 +19,15 @@ NUMBER_MAX = 2**53 - 1
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _DIGITS = re.compile(r"[0-9]{1,19}")
-_CODES = {"required": "field_required", "null": "field_type", "invalid": "field_type"}
+_CODES: dict[str, str | list[Any] | dict[Any, Any]] = {
+    "required": "field_required",
+    "null": "field_type",
+    "invalid": "field_type",
+}
 
 
 def _refuse(code: str, **params: Any) -> ma.ValidationError:
-    return ma.ValidationError([Fault(code, "", params)])  # type: ignore[list-item]
+    return ma.ValidationError([Fault(code, "", params)])
 
 
 class Text(ma.fields.String):
@@ -34,9 +38,11 @@ class Text(ma.fields.String):
     def __init__(
         self, *, max_length: int, min_length: int = 0, lines: bool = False, **kwargs: Any
     ) -> None:
-        limits = {"maxLength": max_length, **({"minLength": min_length} if min_length else {})}
+        limits: dict[str, Any] = {"maxLength": max_length}
+        if min_length:
+            limits["minLength"] = min_length
         forbidden = _CONTROL_BUT_LINES if lines else _CONTROL
-        limits["pattern"] = f"^{forbidden.pattern.replace('[', '[^', 1)}*$"  # type: ignore[assignment]
+        limits["pattern"] = "^[^" + forbidden.pattern[1:] + "*$"
         super().__init__(metadata={**limits, **kwargs.pop("metadata", {})}, **kwargs)
         self._max, self._min, self._forbidden = max_length, min_length, forbidden
 
@@ -180,4 +186,8 @@ class Input(ma.Schema):
 
 
 class Output(ma.Schema):
-    """What a client gets."""
+    """What a client gets: every field is always there, if only as null."""
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        super().on_bind_field(field_name, field_obj)
+        field_obj.required = True

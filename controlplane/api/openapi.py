@@ -9,6 +9,7 @@ from typing import Any
 
 import marshmallow as ma
 from flask import Blueprint, Flask, Response, current_app, request
+from flask.typing import ResponseReturnValue
 from flask_smorest import Api
 from flask_smorest.utils import prepare_response
 from werkzeug.routing import BaseConverter
@@ -25,22 +26,22 @@ RFC 9457 problems with a stable `code`, their sentences Chinese or English by `A
 
 
 class FaultSchema(Output):
-    field = ma.fields.String(required=True)
-    code = ma.fields.String(required=True)
-    detail = ma.fields.String(required=True)
-    params = ma.fields.Dict(required=True)
+    field = ma.fields.String()
+    code = ma.fields.String()
+    detail = ma.fields.String()
+    params = ma.fields.Dict()
 
 
 class ProblemSchema(Output):
     """RFC 9457 problem details."""
 
-    type = ma.fields.String(required=True)
-    title = ma.fields.String(required=True)
-    status = ma.fields.Integer(required=True)
-    detail = ma.fields.String(required=True)
-    code = ma.fields.String(required=True)
-    instance = ma.fields.String(required=True)
-    errors = ma.fields.List(ma.fields.Nested(FaultSchema), required=True)
+    type = ma.fields.String()
+    title = ma.fields.String()
+    status = ma.fields.Integer()
+    detail = ma.fields.String()
+    code = ma.fields.String()
+    instance = ma.fields.String()
+    errors = ma.fields.List(ma.fields.Nested(FaultSchema))
 
 
 class MonthConverter(BaseConverter):
@@ -49,8 +50,21 @@ class MonthConverter(BaseConverter):
     regex = "[0-9]{4}-[0-9]{2}"
 
 
+class IdConverter(BaseConverter):
+    """A row's number in an address: no longer than a database takes."""
+
+    regex = "[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+
 def _month_schema(_converter: BaseConverter) -> dict[str, Any]:
     return {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "example": "2026-11"}
+
+
+def _id_schema(_converter: BaseConverter) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 
 
 class DescribedApi(Api):  # type: ignore[misc]
@@ -71,7 +85,7 @@ class DescribedApi(Api):  # type: ignore[misc]
 
 def describe(app: Flask, nouns: Iterable[Routes]) -> None:
     """Registers the nouns' routes with the application and serves their description."""
-    app.url_map.converters["month"] = MonthConverter
+    app.url_map.converters.update(month=MonthConverter, id=IdConverter)
     api = DescribedApi(
         app,
         spec_kwargs={
@@ -83,6 +97,7 @@ def describe(app: Flask, nouns: Iterable[Routes]) -> None:
         },
     )
     api.register_converter(MonthConverter, _month_schema)
+    api.register_converter(IdConverter, _id_schema)
     api.ma_plugin.map_to_openapi_type(Names, "object", None)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
     for routes in nouns:
@@ -98,7 +113,7 @@ register_problem_handlers(description)
 
 
 @description.get("/openapi.json")
-def openapi() -> Response:
+def openapi() -> ResponseReturnValue:
     """Open to everybody: it says nothing that is not in the source."""
     body: bytes = current_app.extensions["api_openapi"]
     answer = Response(body, content_type="application/json")

@@ -38,9 +38,9 @@ def language() -> Language:
 
 def trace_number() -> str:
     """Names this one request, in the answer and in the log."""
-    if "trace_number" not in g:
-        g.trace_number = secrets.token_hex(8)
-    return str(g.trace_number)
+    if "trace" not in g:  # the pages number every request; an unknown address comes before them
+        g.trace = secrets.token_hex(6)
+    return str(g.trace)
 
 
 def problem(

@@ -1,4 +1,4 @@
-"""The words of what only HTTP can say: a title for each status, and codes that no use case raises."""
+"""The words of what only HTTP can say: a title for each status, codes that no use case raises."""
 
 from __future__ import annotations
 

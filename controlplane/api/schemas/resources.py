@@ -1,0 +1,98 @@
+"""What was provisioned, and what is done with it."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+
+from controlplane.api.fields import (
+    ID_MAX,
+    Amounts,
+    Choice,
+    EpochTime,
+    FormObject,
+    Input,
+    Output,
+    Text,
+    UtcTime,
+    WholeNumber,
+)
+from controlplane.api.paging import PageQuery
+from controlplane.api.schemas.common import (
+    DepartmentRef,
+    EventSchema,
+    Flattened,
+    JobSummary,
+    PageSchema,
+    ResourceRef,
+)
+from controlplane.provisioning.rules import ResourceState
+
+
+class ResourceQuery(PageQuery):
+    state = Choice(
+        ResourceState, load_default="", metadata={"description": "All that is held if left out."}
+    )
+    service = Text(max_length=40, load_default="")
+    zone = Text(max_length=20, load_default="")
+    department_id = WholeNumber(minimum=1, maximum=ID_MAX, from_text=True, load_default=0)
+    text = Text(
+        max_length=100, load_default="", metadata={"description": "In number, name or address."}
+    )
+
+
+class ActionBody(Input):
+    form = FormObject(load_default=dict)
+
+
+class NameBody(Input):
+    name = Text(
+        max_length=120,
+        required=True,
+        metadata={"description": "The resource's name, typed again: what follows destroys it."},
+    )
+
+
+class ResourceSummary(Output):
+    id = ma.fields.UUID()
+    number = ma.fields.String()
+    name = ma.fields.String()
+    service = ma.fields.String()
+    service_version = ma.fields.String()
+    department = ma.fields.Nested(DepartmentRef)
+    zone = ma.fields.String()
+    pool = ma.fields.String(attribute="pool_code")
+    state = ma.fields.String()
+    capacity = Amounts()
+    request_id = ma.fields.Integer()
+    parent_id = ma.fields.UUID(allow_none=True)
+    created_at = UtcTime()
+    delivered_at = UtcTime(allow_none=True)
+    expires_at = UtcTime(allow_none=True)
+    retire_at = UtcTime(allow_none=True)
+    retired_at = UtcTime(allow_none=True)
+
+
+class ResourcePage(PageSchema):
+    items = ma.fields.List(ma.fields.Nested(ResourceSummary))
+
+
+class IntervalSchema(Output):
+    """Held quantity of one item, half open in time; `ended_at` null: still held."""
+
+    item = ma.fields.String()
+    quantity = ma.fields.Integer()
+    started_at = EpochTime(attribute="t0")
+    ended_at = EpochTime(attribute="t1", allow_none=True)
+    request_number = ma.fields.String()
+
+
+class ResourceStorySchema(ResourceSummary, Flattened):
+    about = "resource"
+    spec = ma.fields.Dict()
+    outputs = ma.fields.Dict(metadata={"description": "Addresses and ids on the cloud."})
+    busy = ma.fields.Boolean()
+    parent = ma.fields.Nested(ResourceRef, allow_none=True)
+    standing_on_it = ma.fields.List(ma.fields.Nested(ResourceRef))
+    jobs = ma.fields.List(ma.fields.Nested(JobSummary))
+    events = ma.fields.List(ma.fields.Nested(EventSchema))
+    intervals = ma.fields.List(ma.fields.Nested(IntervalSchema))

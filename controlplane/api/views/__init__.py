@@ -1,0 +1,26 @@
+"""Every noun of the API, in the order of its description."""
+
+from __future__ import annotations
+
+from controlplane.api.routes import Routes
+from controlplane.api.views import (
+    approvals,
+    capacity,
+    catalogue,
+    jobs,
+    months,
+    people,
+    requests,
+    resources,
+)
+
+NOUNS: tuple[Routes, ...] = (
+    people.routes,
+    catalogue.routes,
+    requests.routes,
+    approvals.routes,
+    resources.routes,
+    jobs.routes,
+    capacity.routes,
+    months.routes,
+)

@@ -1,0 +1,114 @@
+"""`/resources`: what we hold, operating and retiring it."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import url_for
+
+from controlplane.api.asking import as_sent
+from controlplane.api.paging import page_answer
+from controlplane.api.problems import in_body
+from controlplane.api.routes import Routes, control_plane, current_subject
+from controlplane.api.schemas.common import JobSummary
+from controlplane.api.schemas.resources import (
+    ActionBody,
+    NameBody,
+    ResourcePage,
+    ResourceQuery,
+    ResourceStorySchema,
+)
+from controlplane.errors import InvalidInput
+from controlplane.provisioning.models import Job
+from controlplane.reports import resources as reports
+from controlplane.reports.resources import ResourceFilter, ResourceStory
+
+routes = Routes("resources", "What was provisioned, and what is done with it")
+
+
+@routes.get("/resources", action="resource.view", answer=ResourcePage, query=ResourceQuery)
+def list_resources(query: dict[str, Any]) -> Any:
+    """Resources I may see, the newest first."""
+    number = query.pop("page")
+    with control_plane().db.read() as session:
+        page = reports.list_resources(session, current_subject(), ResourceFilter(**query), number)
+        return page_answer(page)
+
+
+@routes.get("/resources/<uuid:resource_id>", action="resource.view", answer=ResourceStorySchema)
+def show_resource(resource_id: UUID) -> ResourceStory:
+    """One resource with its jobs, events and metered intervals."""
+    return _story(resource_id)
+
+
+def _story(resource_id: UUID) -> ResourceStory:
+    with control_plane().db.read() as session:
+        return reports.resource_story(session, current_subject(), str(resource_id))
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/actions/<action>",
+    action="resource.operate",
+    answer=JobSummary,
+    status=202,
+    body=ActionBody,
+)
+def operate_resource(
+    body: dict[str, Any], resource_id: UUID, action: str
+) -> tuple[Job, dict[str, str]]:
+    """Start an action that nobody has to approve; its job runs afterwards."""
+    try:
+        job_id = control_plane().operations.operate_resource(
+            current_subject(), str(resource_id), action, body["form"]
+        )
+    except InvalidInput as error:
+        raise as_sent(error) from error
+    with control_plane().db.read() as session:
+        job, _ = reports.find_job(session, job_id)
+    return job, {"Location": url_for("api_resources.show_resource", resource_id=resource_id)}
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/retirement",
+    action="resource.retire",
+    answer=ResourceStorySchema,
+    status=202,
+    body=NameBody,
+)
+def retire_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
+    """Stop the resource now, destroy it after the service's grace period."""
+    try:
+        control_plane().operations.retire_resource(
+            current_subject(), str(resource_id), body["name"]
+        )
+    except InvalidInput as error:
+        raise in_body(error, {"confirm_name": "name"}) from error
+    return _story(resource_id)
+
+
+@routes.delete(
+    "/resources/<uuid:resource_id>/retirement",
+    action="resource.retire",
+    answer=ResourceStorySchema,
+)
+def cancel_retirement(resource_id: UUID) -> ResourceStory:
+    """Think better of it within the grace period."""
+    control_plane().operations.cancel_retirement(current_subject(), str(resource_id))
+    return _story(resource_id)
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/destruction",
+    action="resource.retire_now",
+    answer=ResourceStorySchema,
+    status=202,
+    body=NameBody,
+)
+def destroy_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
+    """Destroy without waiting for the end of the grace period."""
+    try:
+        control_plane().operations.retire_now(current_subject(), str(resource_id), body["name"])
+    except InvalidInput as error:
+        raise in_body(error, {"confirm_name": "name"}) from error
+    return _story(resource_id)
