@@ -1,0 +1,49 @@
+# Every command of the project; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run stop clean test lint format lock check
+
+PY := .venv/bin/python
+SYSTEM_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:
+	@$(SYSTEM_PYTHON) lab/setup.py
+
+setup-dev:
+	@$(SYSTEM_PYTHON) lab/setup.py --dev
+
+run: setup ## set up everything, run it on the sample city, tell one request's story (ONCE=1: then stop)
+	@$(PY) -m lab.city run $(if $(ONCE),--once)
+
+stop: ## stop what `make run` started; everything is kept
+	@[ ! -x $(PY) ] || $(PY) -m lab.city stop
+
+clean: ## stop everything and remove all that was made, in the checkout and on the machine
+	@[ ! -x $(PY) ] || $(PY) -m lab.city clean
+	@rm -rf .venv var ui/node_modules ui/static/vendor benchmarks/out build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+test: setup-dev ## lint and every test, on real parts
+	@$(PY) -m lab.testing
+
+lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, djlint
+	@$(PY) -m lab.testing lint
+
+format: setup-dev ## let ruff format the code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+check: setup ## check declarations, counters and the audit chain of the running city
+	@CONTROLPLANE_VAR_DIR=var/controlplane $(PY) -m controlplane.cli check
+
+bench-pages: setup-dev ## every page on a city with 5,000 resources
+	@$(PY) -m benchmarks.pages
+
+bench-provisioning: setup-dev ## an order from approval to ACTIVE beside the SDK, on the same cloud
+	@$(PY) -m benchmarks.provisioning
+
+lock: setup-dev ## resolve requirements/*.in into their locks
+	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/controlplane.in -o requirements/controlplane.lock
+	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/dev.in -o requirements/dev.lock

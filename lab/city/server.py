@@ -1,0 +1,135 @@
+"""The control plane of this checkout as a process of its own: set up, started, stopped."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from lab import ports, processes, settings
+from lab.errors import LabError
+from lab.settings import Settings
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+PEOPLE = Path(__file__).with_name("people.yml")
+READY_TIMEOUT_S = 60
+STOP_GRACE_S = 15
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the control plane of this checkout lives and listens."""
+
+    var_dir: Path
+    port: int
+    clouds_yaml: str
+    machines_answer: bool
+
+    @property
+    def url(self) -> str:
+        return f"http://{ports.LOOPBACK}:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self.var_dir / "serve.log"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.var_dir / "serve.process"
+
+    def environment(self) -> dict[str, str]:
+        """The settings it runs with; nothing of the caller's own CONTROLPLANE_* leaks in."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CONTROLPLANE_")}
+        return {
+            **kept,
+            "CONTROLPLANE_VAR_DIR": str(self.var_dir),
+            "CONTROLPLANE_PORT": str(self.port),
+            "CONTROLPLANE_CLOUDS_YAML": self.clouds_yaml,
+            "CONTROLPLANE_MACHINES_ANSWER": str(self.machines_answer).lower(),
+            "CONTROLPLANE_TICK_SECONDS": "5",
+        }
+
+    def command(self, *arguments: str) -> str:
+        """Runs `controlplane ...`; returns what it prints. Raises LabError with its words."""
+        done = subprocess.run(
+            [sys.executable, "-m", "controlplane.cli", *arguments],
+            env=self.environment(),
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise LabError(f"controlplane {arguments[0]}: {(done.stderr or done.stdout).strip()}")
+        return done.stdout
+
+    def set_up(self) -> None:
+        """Schema, declared quotas, people: what is there already stays."""
+        self.command("upgrade-schema")
+        self.command("apply", "quotas/", "--yes")
+        self.command("add-people", str(PEOPLE))
+
+    def is_up(self) -> bool:
+        process = processes.noted(self.pid_file)
+        return process is not None and process.alive() and self._answers()
+
+    def start(self) -> None:
+        """Starts it and waits until it answers. Raises LabError with the log's last lines."""
+        if self.is_up():
+            return
+        self.stop()
+        ports.listen("controlplane", self.port).close()
+        self.var_dir.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "controlplane.cli", "serve"],
+                env=self.environment(),
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        processes.note(child.pid, self.pid_file)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not self._answers():
+            if child.poll() is not None or time.monotonic() > deadline:
+                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+                raise LabError(f"the control plane did not start; {self.log}:\n{tail}")
+            time.sleep(0.1)
+
+    def stop(self) -> bool:
+        """Ends it; returns whether it ran."""
+        process = processes.noted(self.pid_file)
+        if process is None or not process.alive():
+            return False
+        processes.end_all([process], STOP_GRACE_S)
+        self.pid_file.unlink(missing_ok=True)
+        return True
+
+    def _answers(self) -> bool:
+        try:
+            answer = requests.get(f"{self.url}/healthz", timeout=2)
+        except requests.RequestException:
+            return False
+        return answer.status_code == 200
+
+
+def server_of(configured: Settings, clouds_yaml: str, machines_answer: bool) -> Server:
+    """The control plane beside this checkout's lab."""
+    offset = ports.block_offset(configured.ports, configured.home / "ports.json")
+    return Server(
+        var_dir=configured.home.parent / "controlplane",
+        port=ports.numbers(configured.ports, offset)["controlplane"],
+        clouds_yaml=clouds_yaml,
+        machines_answer=machines_answer,
+    )
+
+
+def load_settings() -> Settings:
+    return settings.load()

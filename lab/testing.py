@@ -1,0 +1,130 @@
+"""`make test` and `make lint`: every check in its order, each step with its time, the first failure
+shown in full and the rest left out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from lab import settings
+from lab.browser import ensure_browser
+from lab.errors import LabError
+from lab.openstack import cloud
+from lab.progress import Progress
+from lab.services import postgresql
+from ui import assets
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+PYTEST = (sys.executable, "-m", "pytest")
+
+console = Console(highlight=False)
+
+
+@dataclass
+class Step:
+    """A command with the environment it needs; `before` starts what it stands on."""
+
+    name: str
+    command: tuple[str, ...]
+    before: Callable[[], dict[str, str]] = dict
+    environment: dict[str, str] = field(default_factory=dict)
+    says: bool = False  # show what it prints though it passes: a test runner's last lines
+
+
+def lint_steps() -> list[Step]:
+    def tool(name: str, *arguments: str) -> tuple[str, ...]:
+        return (str(BIN / name), *arguments)
+
+    return [
+        Step("ruff format", tool("ruff", "format", "--check", "-q", ".")),
+        Step("ruff", tool("ruff", "check", "-q", ".")),
+        Step("mypy --strict", tool("mypy")),
+        Step("import-linter", tool("lint-imports", "--no-cache")),
+        Step("ansible-lint", tool("ansible-lint", "--offline", "-q", "playbooks")),
+        Step("djlint", tool("djlint", "--quiet", "--lint", "ui/templates")),
+    ]
+
+
+def test_steps() -> list[Step]:
+    return [
+        Step("unit", (*PYTEST, "tests/unit"), says=True),
+        Step("functional, SQLite", (*PYTEST, "tests/functional"), says=True),
+        Step("functional, PostgreSQL", (*PYTEST, "tests/functional"), _postgresql, says=True),
+        Step("integration, OpenStack", (*PYTEST, "tests/integration"), _openstack, says=True),
+        Step("browser", (*PYTEST, "tests/browser"), _browser, says=True),
+    ]
+
+
+def _postgresql() -> dict[str, str]:
+    return {"TEST_POSTGRESQL_URL": postgresql.start(settings.load(), Progress(console)).url}
+
+
+def _openstack() -> dict[str, str]:
+    """Integration tests need the APIs, not machines: quick, and the same for every user."""
+    os.environ["LAB_DATA_PLANE"] = "none"
+    os.environ["LAB_HOME"] = "var/lab-test"
+    status = cloud.start(settings.load(), Progress(console))
+    return {"TEST_CLOUDS_YAML": status.clouds_yaml}
+
+
+def _browser() -> dict[str, str]:
+    return {"TEST_CHROMIUM": ensure_browser(Progress(console))}
+
+
+def run(steps: list[Step]) -> None:
+    """Raises LabError at the first step that fails, after showing all it said."""
+    for step in steps:
+        started_s = time.monotonic()
+        environment = {**os.environ, **step.before(), **step.environment}
+        done = subprocess.run(
+            step.command,
+            cwd=CHECKOUT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        seconds = time.monotonic() - started_s
+        mark = "[red]✗[/]" if done.returncode else "[green]✓[/]"
+        console.print(f"  {mark} {step.name:<44} {seconds:6.1f} s")
+        if done.returncode:
+            console.print(done.stdout, markup=False, soft_wrap=True)
+            raise LabError(f"{step.name} failed")
+        if step.says:
+            console.print("    " + done.stdout.strip().splitlines()[-1], markup=False)
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["all", "lint"]), default="all")
+def main(what: str) -> None:
+    """Lint, or lint and every test."""
+    try:
+        assets.build()
+        run(lint_steps() if what == "lint" else [*lint_steps(), *test_steps()])
+    except LabError as error:
+        console.print(f"[red]error:[/] {error}")
+        sys.exit(1)
+    finally:
+        if what == "all":
+            _stop_what_tests_stood_on()
+
+
+def _stop_what_tests_stood_on() -> None:
+    quiet = Progress(console, quiet=True)
+    postgresql.stop(settings.load(), quiet)
+    if os.environ.get("LAB_HOME") == "var/lab-test":
+        cloud.stop(settings.load(), quiet)
+
+
+if __name__ == "__main__":
+    main()
