@@ -20,8 +20,10 @@ def block_offset(ports: Ports, memory: Path) -> int:
     first block in which every port is free now, which is then remembered.
     Raises LabError if there is none.
     """
+    if ports.port_offset != "auto":
+        return ports.port_offset
     with contextlib.suppress(FileNotFoundError):
-        return remembered_offset(ports, memory)
+        return int(json.loads(memory.read_text(encoding="utf-8"))["port_offset"])
     for block in range(ports.blocks):
         offset = block * ports.block_size
         first = ports.first + offset
@@ -34,13 +36,6 @@ def block_offset(ports: Ports, memory: Path) -> int:
         f"no block of {ports.block_size} free ports between {ports.first} and {last}: "
         "stop other copies of the lab, or set ports.first in lab/settings.toml"
     )
-
-
-def remembered_offset(ports: Ports, memory: Path) -> int:
-    """As `block_offset`, but takes no new block: raises FileNotFoundError instead."""
-    if ports.port_offset != "auto":
-        return ports.port_offset
-    return int(json.loads(memory.read_text(encoding="utf-8"))["port_offset"])
 
 
 def numbers(ports: Ports, offset: int) -> dict[str, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,22 +34,24 @@ class Process:
                 return int(line.split()[1]) // 1024
         return 0
 
-    def end(self, grace_s: float) -> None:
-        """SIGTERM, then SIGKILL after `grace_s` seconds; returns when it is gone."""
-        deadline = time.monotonic() + grace_s
-        self._signal(signal.SIGTERM)
-        while self.alive():
-            if time.monotonic() > deadline:
-                self._signal(signal.SIGKILL)
-                deadline = float("inf")
-            time.sleep(0.05)
-
-    def _signal(self, number: signal.Signals) -> None:
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal, unless the process is gone."""
         if self.alive():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            except ProcessLookupError:
-                return
+
+
+def end_all(processes: Iterable[Process], grace_s: float) -> None:
+    """SIGTERM to all, SIGKILL to those that are left after `grace_s` seconds; waits for the end."""
+    left = list(processes)
+    for process in left:
+        process.signal(signal.SIGTERM)
+    kill_at = time.monotonic() + grace_s
+    while left := [process for process in left if process.alive()]:
+        if time.monotonic() > kill_at:
+            for process in left:
+                process.signal(signal.SIGKILL)
+        time.sleep(0.05)
 
 
 def note(pid: int, file: Path) -> Process:

@@ -83,7 +83,7 @@ def _print(now: cloud.Status, json_: bool) -> None:
     console.print(table)
     for service in now.services:
         if service.fault:
-            console.print(service.fault, markup=False)
+            console.print(service.fault, markup=False, soft_wrap=True)
     behind = "real machines" if now.data_plane == "real" else "no machine behind a server"
     console.print(f"data plane: {now.data_plane}: {behind} ({now.reason})", markup=False)
     console.print(f"memory: {now.rss_mib} MiB", markup=False)

@@ -19,6 +19,7 @@ from lab.openstack.services import Launcher
 from lab.openstack.startup import Startup
 from lab.progress import Progress
 from lab.settings import Settings
+from lab.unprivileged import User
 
 
 @dataclass(frozen=True)
@@ -55,86 +56,83 @@ class Status:
 def start(settings: Settings, progress: Progress) -> Status:
     """Does everything that is missing until the cloud is ready and has its first contents.
 
-    Raises LabError; services that run by then are ended again unless they ran before.
+    Raises LabError; then none of the services that it started runs on.
     """
-    where = paths.paths_of(settings)
-    with _locked(where):
+    with _locked(paths.paths_of(settings)) as where:
         before = status(settings)
         if before.ready and where.seeded.exists():
             return before
         for service in before.services:
             if service.state == "died":
                 progress.say(service.fault)
-        known = record.read(where)
-        choice = _choose(settings, progress) if known is None else None
-        plane = planes.plane(choice.name if choice else known.data_plane)  # type: ignore[union-attr]
-        user = unprivileged.as_root_or(settings.unprivileged_user, needs_root=plane.needs_root)
-        where = paths.lay_out(settings, user)
-        if known is None:
-            assert choice is not None
-            known = record.new(settings, user, choice.name, choice.reason)
-            record.write(where, known)
-        _refuse_another(known, settings, user)
-        offset = ports.block_offset(settings.ports, where.ports)
-        context = Context(settings, where, known, ports.numbers(settings.ports, offset))
-        missing = [s.name for s in before.services if s.state in ("died", "stopped")]
-        listeners = _listen(context, missing)
-        try:
-            _bring_up(context, plane, Launcher(where, user), listeners, progress)
-        finally:
-            for listener in listeners.values():
-                listener.close()
+        context, user = _decide(settings, record.read(where), progress)
+        plane = planes.plane(context.record.data_plane)
+        launcher = Launcher(context.paths, user)
+        missing = [service.name for service in before.services if service.state != "ready"]
+        if missing:
+            services.end(context.paths, missing)  # what a killed launcher left half-started
+            _bring_up(context, plane, launcher, missing, progress)
+        _fill(context, plane, launcher, progress)
         return status(settings)
+
+
+def _decide(
+    settings: Settings, known: record.Record | None, progress: Progress
+) -> tuple[Context, User]:
+    """What a state stands on: as its record says, or decided and recorded now for a new one."""
+    choice = planes.Choice(known.data_plane, known.reason) if known else _choose(settings, progress)
+    needs_root = planes.plane(choice.name).needs_root
+    user = unprivileged.as_root_or(settings.unprivileged_user, needs_root=needs_root)
+    where = paths.lay_out(settings, user)
+    offset = ports.block_offset(settings.ports, where.ports)
+    if known is None:
+        known = record.new(settings, user, choice.name, choice.reason, offset)
+        record.write(where, known)
+    _refuse_another(known, settings, user, offset)
+    return Context(settings, where, known, ports.numbers(settings.ports, offset)), user
 
 
 def stop(settings: Settings, progress: Progress) -> list[str]:
     """Ends the services, then the data plane; returns the names of the services that ran."""
-    where = paths.paths_of(settings)
-    if not where.home.exists():
+    if not settings.home.exists():
         return []
-    with _locked(where):
+    with _locked(paths.paths_of(settings)) as where:
         return _stop(settings, where, progress)
 
 
 def reset(settings: Settings, progress: Progress) -> None:
     """Stops everything and wipes the state; the venv, the caches and the ports stay."""
-    where = paths.paths_of(settings)
-    if not where.home.exists():
+    if not settings.home.exists():
         return
-    with _locked(where):
-        known = record.read(where)
+    with _locked(paths.paths_of(settings)) as where:
+        data_plane = record.data_plane(where)
         _stop(settings, where, progress)
         with progress.step("wipe the state"):
-            if known is not None:
-                planes.plane(known.data_plane).wipe(settings)
+            if data_plane is not None:
+                planes.plane(data_plane).wipe(settings)
             paths.wipe_state(where)
 
 
 def clean(settings: Settings, progress: Progress) -> None:
     """Stops everything and removes every file that the embedded OpenStack has made."""
-    where = paths.paths_of(settings)
-    if not where.home.exists():
+    if not settings.home.exists():
         return
-    with _locked(where):
+    with _locked(paths.paths_of(settings)) as where:
         _stop(settings, where, progress)
         # Also where no cloud stands: preparing for real machines may have failed half-way.
         if os.geteuid() == 0 and planes.is_there():
             with progress.step("undo the changes to this machine"):
                 planes.RealPlane().purge(settings, where, progress.say)
     with progress.step("remove state, venv and caches"):
-        paths.wipe_all(where)
+        paths.wipe_all(settings)
 
 
 def status(settings: Settings) -> Status:
     """What runs now; touches nothing."""
     where = paths.paths_of(settings)
     known = record.read(where)
-    offset = None
-    numbers = {}
-    if known is not None:
-        with contextlib.suppress(FileNotFoundError):
-            offset = ports.remembered_offset(settings.ports, where.ports)
-            numbers = ports.numbers(settings.ports, offset)
+    offset = known.port_offset if known else None
+    numbers = ports.numbers(settings.ports, offset) if offset is not None else {}
     found = tuple(_service_status(where, service, numbers.get(service)) for service in SERVICES)
     plane = planes.plane(known.data_plane) if known else planes.NoPlane()
     return Status(
@@ -186,34 +184,44 @@ def _bring_up(
     context: Context,
     plane: planes.Plane,
     launcher: Launcher,
-    listeners: dict[str, socket.socket],
+    missing: list[str],
     progress: Progress,
 ) -> None:
     settings, where = context.settings, context.paths
-    if not venv.is_current(where):
-        with progress.step("Python environment of the services"):
-            venv.install(where, launcher.user)
-    if plane.needs_root:
-        with progress.step("network and hypervisor"):
-            plane.up(settings, where, progress.say)
-    config.write(context, plane.options(settings, where))
-    services.copy_code(where)
-    Startup(context, launcher, listeners, progress).run()
-    images = plane.images(settings, where, progress.say)
-    order = contents.order(context, images)
+    listeners = _listen(context, missing)
+    try:
+        if not venv.is_current(where):
+            with progress.step("Python environment of the services"):
+                venv.install(where, launcher.user)
+        if plane.needs_root:
+            with progress.step("network and hypervisor"):
+                plane.up(settings, where, progress.say)
+        config.write(context, plane.options(settings, where))
+        services.copy_code(where)
+        Startup(context, launcher, listeners, progress).run()
+    finally:
+        for listener in listeners.values():
+            listener.close()
+
+
+def _fill(context: Context, plane: planes.Plane, launcher: Launcher, progress: Progress) -> None:
+    """Makes the first contents, unless those of these very settings were made."""
+    where = context.paths
+    order = contents.order(context, plane.images(context.settings, where, progress.say))
     fingerprint = contents.fingerprint(order)
-    if not where.seeded.exists() or where.seeded.read_text(encoding="ascii") != fingerprint:
-        with progress.step("zones, volume types, image, external network"):
-            launcher.seed(order)
-        where.seeded.write_text(fingerprint, encoding="ascii")
+    if where.seeded.exists() and where.seeded.read_text(encoding="ascii") == fingerprint:
+        return
+    with progress.step("zones, volume types, image, external network"):
+        launcher.seed(order)
+    where.seeded.write_text(fingerprint, encoding="ascii")
 
 
 def _stop(settings: Settings, where: Paths, progress: Progress) -> list[str]:
-    known = record.read(where)
+    data_plane = record.data_plane(where)
     with progress.step("stop the services"):
-        ended = services.end_all(where)
-    if known is not None:
-        planes.plane(known.data_plane).down(settings, where, progress.say)
+        ended = services.end(where, SERVICES)
+    if data_plane is not None:
+        planes.plane(data_plane).down(settings, where, progress.say)
     return ended
 
 
@@ -229,8 +237,8 @@ def _listen(context: Context, names: list[str]) -> dict[str, socket.socket]:
     return listeners
 
 
-def _refuse_another(known: record.Record, settings: Settings, user: unprivileged.User) -> None:
-    """A state keeps the data plane and the user it was made with."""
+def _refuse_another(known: record.Record, settings: Settings, user: User, offset: int) -> None:
+    """A state keeps the data plane, the user and the ports it was made with."""
     if settings.data_plane not in ("auto", known.data_plane):
         raise LabError(
             f"this state was made with the data plane `{known.data_plane}`, not "
@@ -242,10 +250,15 @@ def _refuse_another(known: record.Record, settings: Settings, user: unprivileged
             f"this state belongs to user {known.uid}, the services would now run as {uid}: start "
             "it as before, or run `python -m lab.openstack reset` first"
         )
+    if known.port_offset != offset:
+        raise LabError(
+            f"this state's service catalogue names the ports at offset {known.port_offset}, not "
+            f"{offset}: run `python -m lab.openstack reset` first"
+        )
 
 
 @contextlib.contextmanager
-def _locked(where: Paths) -> Iterator[None]:
+def _locked(where: Paths) -> Iterator[Paths]:
     """One start, stop or reset at a time."""
     where.home.mkdir(parents=True, exist_ok=True)
     try:
@@ -256,4 +269,4 @@ def _locked(where: Paths) -> Iterator[None]:
         ) from error
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield where

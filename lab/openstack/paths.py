@@ -26,9 +26,14 @@ def _schema_version() -> str:
 
 @dataclass(frozen=True)
 class Paths:
-    """Folders and files of one checkout's OpenStack."""
+    """Folders and files of one checkout's OpenStack.
+
+    `state` is what `reset` wipes: configuration, databases, images, logs. `cache` may be shared.
+    Both are real paths: their way through the checkout may be closed to the services' user.
+    """
 
     home: Path
+    state: Path
     cache: Path
 
     @property
@@ -40,11 +45,6 @@ class Paths:
     def lock(self) -> Path:
         """Held while the cloud is started, stopped or reset."""
         return self.home / "openstack.lock"
-
-    @property
-    def state(self) -> Path:
-        """What `reset` wipes: configuration, databases, images, logs."""
-        return self.home / "openstack"
 
     @property
     def venv(self) -> Path:
@@ -121,7 +121,13 @@ class Paths:
 
 def paths_of(settings: Settings) -> Paths:
     """The lab's folders; touches nothing."""
-    return Paths(settings.home, settings.cache)
+    state, cache = _entrances(settings)
+    return Paths(settings.home, state.resolve(), cache.resolve())
+
+
+def _entrances(settings: Settings) -> tuple[Path, Path]:
+    """State and cache by their names in the checkout: folders, or links to folders elsewhere."""
+    return settings.home / "openstack", settings.cache
 
 
 def lay_out(settings: Settings, user: User) -> Paths:
@@ -129,14 +135,15 @@ def lay_out(settings: Settings, user: User) -> Paths:
 
     A checkout below /root or in a private folder cannot be entered by the unprivileged user that
     root drops to. Then the folders lie below /var/lib/controlplane-lab, where only root can have
-    put them, and the lab's home holds symbolic links to them.
+    put them, and the checkout holds symbolic links to them.
     """
+    for entrance in (settings.home, *_entrances(settings)):
+        entrance.parent.mkdir(parents=True, exist_ok=True)
+    settings.home.mkdir(exist_ok=True)
+    for entrance in _entrances(settings):
+        if not user.can_enter(entrance.parent):
+            _lay_away(entrance)
     paths = paths_of(settings)
-    for folder in (paths.home, paths.cache):
-        folder.mkdir(parents=True, exist_ok=True)
-    for folder in (paths.state, paths.cache):
-        if not user.can_enter(folder.parent):
-            _lay_away(folder)
     folders = [paths.state, paths.bytecode, paths.schema_cache, paths.db, paths.log, paths.run]
     folders += [paths.etc / service for service in SERVICES]
     for service in SERVICES:
@@ -150,24 +157,24 @@ def lay_out(settings: Settings, user: User) -> Paths:
     return paths
 
 
-def _lay_away(folder: Path) -> None:
-    """Makes `folder` a symbolic link to one below AWAY."""
-    target = _away(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    if folder.is_symlink():
-        folder.unlink()
-    elif folder.is_dir():
-        if any(folder.iterdir()):
-            raise LabError(
-                f"{folder} was made by a user who reaches it, unlike the services' user now: "
-                "run `python -m lab.openstack clean` first"
-            )
-        folder.rmdir()
-    folder.symlink_to(target)
+def _lay_away(entrance: Path) -> None:
+    """Makes `entrance` a symbolic link to a folder below AWAY."""
+    target = _away(entrance)
+    if entrance.is_symlink() and entrance.readlink() == target and target.exists():
+        return
+    if entrance.is_dir() and not entrance.is_symlink():
+        raise LabError(
+            f"{entrance} was made by a user who reaches it, unlike the services' user now: "
+            "run `python -m lab.openstack clean` first"
+        )
+    _remove(entrance)
+    _remove(target)  # of a checkout whose var/ was deleted by hand
+    target.mkdir(parents=True)
+    entrance.symlink_to(target)
 
 
-def _away(folder: Path) -> Path:
-    return AWAY / hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+def _away(entrance: Path) -> Path:
+    return AWAY / hashlib.sha256(str(entrance).encode()).hexdigest()[:12]
 
 
 def wipe_state(paths: Paths) -> None:
@@ -177,14 +184,15 @@ def wipe_state(paths: Paths) -> None:
             _remove(child)
 
 
-def wipe_all(paths: Paths) -> None:
-    """Removes every file the embedded OpenStack has made; a cache outside `home` may be shared."""
-    ours = [paths.state]
-    if paths.cache.is_relative_to(paths.home):
-        ours.append(paths.cache)
-    for folder in ours:
-        _remove(folder)
-        _remove(_away(folder))
+def wipe_all(settings: Settings) -> None:
+    """Removes every file the embedded OpenStack has made; a cache outside the home may be shared,
+    and stays."""
+    paths = paths_of(settings)
+    state, cache = _entrances(settings)
+    for entrance in (state, cache):
+        if entrance == state or entrance.is_relative_to(settings.home):
+            _remove(_away(entrance))
+            _remove(entrance)
     for file in (paths.ports, paths.lock):
         _remove(file)
     if AWAY.exists() and not any(AWAY.iterdir()):

@@ -20,6 +20,7 @@ class Record:
     data_plane: str
     reason: str
     uid: int
+    port_offset: int
     admin_password: str
     service_password: str
     metadata_secret: str
@@ -28,7 +29,7 @@ class Record:
         return str(getattr(self, f"{name}_password"))
 
 
-def new(settings: Settings, user: User, data_plane: str, reason: str) -> Record:
+def new(settings: Settings, user: User, data_plane: str, reason: str, port_offset: int) -> Record:
     """Decides a fresh state; makes the passwords that the settings leave to us."""
 
     def chosen(setting: str) -> str:
@@ -38,6 +39,7 @@ def new(settings: Settings, user: User, data_plane: str, reason: str) -> Record:
         data_plane=data_plane,
         reason=reason,
         uid=os.geteuid() if user.uid is None else user.uid,
+        port_offset=port_offset,
         admin_password=chosen(settings.passwords.admin),
         service_password=chosen(settings.passwords.service),
         metadata_secret=secrets.token_urlsafe(18),
@@ -47,17 +49,30 @@ def new(settings: Settings, user: User, data_plane: str, reason: str) -> Record:
 def read(paths: Paths) -> Record | None:
     """The record of the state, or None where nothing was initialised.
 
-    Raises LabError if the state belongs to another user.
+    Raises LabError if the state belongs to another user or to another version of the lab.
     """
     try:
         return Record(**json.loads(paths.record.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except TypeError as error:
+        raise LabError(
+            f"{paths.record} was written by another version of the lab: "
+            "run `python -m lab.openstack clean`, then start again"
+        ) from error
     except PermissionError as error:
         raise LabError(
             f"{paths.state} belongs to another user: run this as the user who started the lab, "
             "or set LAB_HOME to a folder of your own"
         ) from error
+
+
+def data_plane(paths: Paths) -> str | None:
+    """The data plane of the state, whatever version of the lab wrote it; None if there is none."""
+    try:
+        return str(json.loads(paths.record.read_text(encoding="utf-8"))["data_plane"])
+    except FileNotFoundError:
+        return None
 
 
 def write(paths: Paths, record: Record) -> None:

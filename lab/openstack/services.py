@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab import processes
 from lab.errors import LabError
-from lab.openstack import SERVICES, logs
+from lab.openstack import logs
 from lab.openstack.paths import Paths
 from lab.settings import CHECKOUT
 from lab.unprivileged import User
@@ -162,18 +161,15 @@ def copy_code(paths: Paths) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def end_all(paths: Paths) -> list[str]:
-    """Ends every running service, all at once; returns their names."""
+def end(paths: Paths, names: Collection[str]) -> list[str]:
+    """Ends the named services as far as they run, all at once; returns those that ran."""
     running = {
         service: process
-        for service in SERVICES
+        for service in names
         if (process := processes.noted(paths.pid(service))) and process.alive()
     }
-    for process in running.values():
-        os.kill(process.pid, 15)
-    for process in running.values():
-        process.end(STOP_GRACE_S)
-    for service in SERVICES:
+    processes.end_all(running.values(), STOP_GRACE_S)
+    for service in names:
         paths.pid(service).unlink(missing_ok=True)
         paths.ready(service).unlink(missing_ok=True)
     return list(running)
