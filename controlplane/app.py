@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 import yaml
-from flask import Flask
+from flask import Flask, current_app
 
 from controlplane.accounts import Accounts
 from controlplane.catalogue.loader import load_catalogue
@@ -99,4 +100,13 @@ def create_app(control_plane: ControlPlane) -> Flask:
     app.extensions["controlplane"] = control_plane
     register_api(app)
     register_ui(app)
+    app.add_url_rule("/healthz", "healthz", _health)
     return app
+
+
+def _health() -> dict[str, str]:
+    """Whether the process answers and its database too: for a probe, without a session."""
+    control_plane: ControlPlane = current_app.extensions["controlplane"]
+    with control_plane.db.read() as session:
+        session.execute(sa.text("SELECT 1"))
+    return {"status": "ok"}

@@ -92,7 +92,7 @@ def serve(control_plane: ControlPlane) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     log.info("serving on http://%s:%s", settings.host, settings.port)
     try:
-        server.run()  # type: ignore[no-untyped-call]
+        server.run()
     except KeyboardInterrupt:
         pass
     finally:

@@ -1,6 +1,6 @@
 """Makes `.venv` what the locks say; run by the machine's own Python, standard library only.
 
-`python3 lab/setup.py [--dev]`: the control plane's packages, with --dev those of tests and lint too.
+`python3 lab/setup.py [--dev]`: what the control plane imports, with --dev also tests and lint.
 A second run does nothing and takes no time.
 """
 
@@ -33,10 +33,15 @@ def main() -> int:
         _run([uv, "venv", "--quiet", "--allow-existing", "--python", python, str(VENV)])
     interpreter = str(VENV / "bin" / "python")
     _run([uv, "pip", "sync", "--quiet", "--python", interpreter, *map(str, locks)])
-    _run([uv, "pip", "install", "--quiet", "--python", interpreter, "--no-deps", "-e", str(CHECKOUT)])
+    _run(
+        [uv, "pip", "install", "--quiet", "--python", interpreter, "--no-deps", "-e", str(CHECKOUT)]
+    )
     stamp.write_text(f"{wanted}\n{'dev' if dev else 'run'}\n", encoding="ascii")
-    print(f"  \N{CHECK MARK} {'Python packages of the control plane':<44} "
-          f"{time.monotonic() - started_s:6.1f} s", file=sys.stderr)
+    print(
+        f"  \N{CHECK MARK} {'Python packages of the control plane':<44} "
+        f"{time.monotonic() - started_s:6.1f} s",
+        file=sys.stderr,
+    )
     return 0
 
 
@@ -86,7 +91,10 @@ def _pip() -> list[str]:
         if not shutil.which(python):
             continue
         command = [python, "-m", "pip"]
-        if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode == 0:
+        if (
+            subprocess.run([*command, "--version"], capture_output=True, check=False).returncode
+            == 0
+        ):
             return command
     sys.exit("setup: neither uv nor pip is here; on Debian 12: apt-get install python3-pip")
 

@@ -1,4 +1,4 @@
-"""The story of one request, told as it happens: every step done over HTTP by the person whose it is."""
+"""The story of one request, as it happens: each step done over HTTP by the person whose it is."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Clouds and machines behind small interfaces; the only modules that import their SDKs."""

@@ -1,0 +1,175 @@
+"""One OpenStack cloud, by its entry of clouds.yaml and openstacksdk."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import keystoneauth1.exceptions as auth_errors
+import openstack
+import openstack.exceptions as sdk_errors
+from openstack.connection import Connection
+
+from controlplane.drivers.ssh import announced_keys, fingerprint, prove_host_key
+from controlplane.errors import CloudRefused, CloudUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+API_TIMEOUT_SECONDS = 30
+CONSOLE_POLL_SECONDS = 0.5
+PROOF_TIMEOUT_SECONDS = 180
+PLACEMENT_VERSION = "1.14"  # member_of and in:, forbidden nowhere we look
+
+
+def _speaks_our_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """SDK errors as CloudUnavailable (try again) or CloudRefused (do not)."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except sdk_errors.HttpException as error:
+            status = error.status_code or 0
+            kind = CloudUnavailable if status >= 500 or status in (0, 408, 429) else CloudRefused
+            raise kind(reason=f"HTTP {status}: {error}"[:500]) from error
+        except (sdk_errors.SDKException, auth_errors.ClientException, OSError) as error:
+            raise CloudUnavailable(reason=str(error)[:500]) from error
+
+    return wrapped
+
+
+class OpenStackCloud:
+    """`entry` is the cloud's own entry of clouds.yaml: the platform's administrator."""
+
+    def __init__(self, name: str, entry: Mapping[str, Any]) -> None:
+        self.name = name
+        self._entry = dict(entry)
+        self._admin: Connection | None = None
+
+    # --- for playbooks --------------------------------------------------------------------------
+
+    def run_clouds(self, project: str) -> dict[str, Any]:
+        """Entries of a run's clouds.yaml: `admin`, and `department` scoped to its project."""
+        return {"admin": copy.deepcopy(self._entry), "department": self._scoped(project)}
+
+    def _scoped(self, project: str) -> dict[str, Any]:
+        entry = copy.deepcopy(self._entry)
+        auth = {k: v for k, v in entry["auth"].items() if k != "project_id"}
+        auth["project_name"] = project
+        auth.setdefault("project_domain_name", "Default")
+        return {**entry, "auth": auth}
+
+    # --- reading --------------------------------------------------------------------------------
+
+    @_speaks_our_errors
+    def pool_facts(self, availability_zone: str) -> tuple[dict[str, int], list[dict[str, str]]]:
+        """What an availability zone has, by dimension, and the public images as {name, title}.
+
+        CPU and memory: Placement's inventories less what is reserved, times the allocation ratio,
+        over the zone's hosts. Storage: the zone's volume backends.
+        """
+        admin = self._connection()
+        capacity = self._compute_capacity(admin, availability_zone)
+        capacity["storage_gib"] = self._storage_gib(admin, availability_zone)
+        images = [
+            {"name": i.name, "title": i.properties.get("os_name") or i.name}
+            for i in admin.image.images(visibility="public", status="active")
+            if (i.disk_format or "") not in ("aki", "ari")
+        ]
+        return capacity, sorted(images, key=lambda i: i["name"])
+
+    @staticmethod
+    def _compute_capacity(admin: Connection, availability_zone: str) -> dict[str, int]:
+        aggregates = [
+            a.uuid for a in admin.compute.aggregates() if a.availability_zone == availability_zone
+        ]
+        totals = {"vcpu": 0.0, "memory_mib": 0.0}
+        if not aggregates:
+            return {"vcpu": 0, "memory_mib": 0}
+        providers = _placement(admin, f"/resource_providers?member_of=in:{','.join(aggregates)}")[
+            "resource_providers"
+        ]
+        for provider in providers:
+            path = f"/resource_providers/{provider['uuid']}/inventories"
+            inventories = _placement(admin, path)["inventories"]
+            for dimension, resource_class in (("vcpu", "VCPU"), ("memory_mib", "MEMORY_MB")):
+                inventory = inventories.get(resource_class)
+                if inventory:
+                    usable = inventory["total"] - inventory["reserved"]
+                    totals[dimension] += usable * inventory["allocation_ratio"]
+        return {dimension: int(total) for dimension, total in totals.items()}
+
+    @staticmethod
+    def _storage_gib(admin: Connection, availability_zone: str) -> int:
+        hosts = {
+            s.host
+            for s in admin.block_storage.services()
+            if s.binary == "cinder-volume" and s.availability_zone == availability_zone
+        }
+        total = 0.0
+        for pool in admin.block_storage.backend_pools():
+            if pool.name.partition("#")[0] in hosts:
+                # oslo reports "infinite" or "unknown" for backends that cannot tell
+                amount = (pool.capabilities or {}).get("total_capacity_gb", 0)
+                total += amount if isinstance(amount, int | float) else 0
+        return int(total)
+
+    def prove_machine(self, project: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Waits until the delivered machine answers SSH with the host key of its own console.
+
+        Returns what was proven: `host_key`, `host_key_sha256`. Errors: CloudUnavailable.
+        """
+        addresses = outputs.get("addresses") or {}
+        address = addresses.get("floating")
+        if not address:
+            return {}
+        deadline = time.monotonic() + PROOF_TIMEOUT_SECONDS
+        keys = self._wait_for_keys(project, outputs["server_id"], deadline)
+        left = max(5.0, deadline - time.monotonic())
+        key = prove_host_key(address, keys, timeout_seconds=left)
+        return {"host_key": key, "host_key_sha256": fingerprint(key)}
+
+    def _wait_for_keys(self, project: str, server_id: str, deadline: float) -> list[str]:
+        connection = self._connect(self._scoped(project))
+        try:
+            while time.monotonic() < deadline:
+                keys = announced_keys(self._console(connection, server_id))
+                if keys:
+                    return keys
+                time.sleep(CONSOLE_POLL_SECONDS)
+        finally:
+            connection.close()
+        raise CloudUnavailable(reason=f"server {server_id} printed no host key on its console")
+
+    @staticmethod
+    @_speaks_our_errors
+    def _console(connection: Connection, server_id: str) -> str:
+        answer = connection.compute.get_server_console_output(server_id)
+        return str(answer.get("output") or "") if isinstance(answer, dict) else ""
+
+    # --- connections ----------------------------------------------------------------------------
+
+    def _connection(self) -> Connection:
+        if self._admin is None:
+            self._admin = self._connect(self._entry)
+        return self._admin
+
+    @staticmethod
+    def _connect(entry: Mapping[str, Any]) -> Connection:
+        return openstack.connect(
+            load_yaml_config=False,
+            load_envvars=False,
+            api_timeout=API_TIMEOUT_SECONDS,
+            **copy.deepcopy(dict(entry)),
+        )
+
+
+def _placement(admin: Connection, path: str) -> Any:
+    answer = admin.placement.get(path, microversion=PLACEMENT_VERSION)
+    if answer.status_code >= 400:
+        raise CloudUnavailable(reason=f"placement: HTTP {answer.status_code}")
+    return answer.json()
