@@ -23,7 +23,9 @@ def prove_host_key(
 
     `announced` are lines "ssh-ed25519 AAAA..." as the machine printed them on its own console,
     which only its owner can read: a stranger on the way cannot stand in. Only a key exchange is
-    made, nobody logs in. Errors: CloudUnavailable when nothing answers in time or another key is shown.
+    made, nobody logs in.
+
+    Errors: CloudUnavailable when nothing answers in time or another key is shown.
     """
     expected = {" ".join(line.split()[:2]) for line in announced}
     deadline = time.monotonic() + timeout_seconds
