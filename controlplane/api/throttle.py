@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask, request
+from collections.abc import Callable
+
+from flask import Flask, current_app, request
 from flask_limiter import Limiter
 
 from controlplane.api.bearer import bearer_token
@@ -14,6 +16,10 @@ LIMITS = {
     "API_CHANGES": "120 per minute",
     "API_STRANGERS": "60 per minute",
 }
+
+
+def _limit(name: str) -> Callable[[], str]:
+    return lambda: str(current_app.config[name])
 
 
 def _token_key() -> str:
@@ -29,11 +35,12 @@ class Throttle:
 
     def __init__(self, app: Flask) -> None:
         limiter = Limiter(_token_key, app=app, storage_uri="memory://", headers_enabled=True)
-        limits = {name: str(app.config.get(name, default)) for name, default in LIMITS.items()}
-        self._read = limiter.shared_limit(limits["API_READS"], scope="api-reads")(_reads)
-        self._change = limiter.shared_limit(limits["API_CHANGES"], scope="api-changes")(_changes)
+        for name, default in LIMITS.items():
+            app.config.setdefault(name, default)
+        self._read = limiter.shared_limit(_limit("API_READS"), scope="api-reads")(_reads)
+        self._change = limiter.shared_limit(_limit("API_CHANGES"), scope="api-changes")(_changes)
         self.count_stranger = limiter.shared_limit(
-            limits["API_STRANGERS"], scope="api-strangers", key_func=_address_key
+            _limit("API_STRANGERS"), scope="api-strangers", key_func=_address_key
         )(_strangers)
 
     def count_person(self) -> None:

@@ -1,10 +1,10 @@
-"""What a month cost, down to the ledger line."""
+"""Prices, and what a month cost, down to the ledger line."""
 
 from __future__ import annotations
 
 import marshmallow as ma
 
-from controlplane.api.fields import Amounts, EpochTime, Output
+from controlplane.api.fields import Amounts, EpochTime, Names, Output
 from controlplane.api.schemas.common import DepartmentRef
 
 
@@ -55,3 +55,18 @@ class DepartmentMonthSchema(Output):
     department = ma.fields.Nested(DepartmentRef)
     total_micro_yuan = ma.fields.Integer()
     resources = ma.fields.List(ma.fields.Nested(ResourceMonthSchema))
+
+
+class PriceSchema(Output):
+    """Per `unit_quantity` of what is metered and hour, until the item's next price."""
+
+    item = ma.fields.String()
+    name = Names()
+    unit = ma.fields.String()
+    unit_quantity = ma.fields.Integer()
+    starts_at = EpochTime(attribute="t0")
+    price_micro_yuan_per_hour = ma.fields.Integer(attribute="micro_yuan_per_hour")
+
+
+class PriceList(Output):
+    items = ma.fields.List(ma.fields.Nested(PriceSchema))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controlplane.api.routes import Routes
 from controlplane.api.views import (
+    administration,
     approvals,
     capacity,
     catalogue,
@@ -23,4 +24,5 @@ NOUNS: tuple[Routes, ...] = (
     jobs.routes,
     capacity.routes,
     months.routes,
+    administration.routes,
 )

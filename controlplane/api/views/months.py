@@ -1,4 +1,4 @@
-"""`/months`: what was held and what it cost."""
+"""`/prices` and `/months`: what was held and what it cost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from flask import Response
 
 from controlplane import policy
 from controlplane.api.routes import Routes, control_plane, current_subject
-from controlplane.api.schemas.months import DepartmentMonthSchema, MonthSchema
+from controlplane.api.schemas.months import DepartmentMonthSchema, MonthSchema, PriceList
 from controlplane.errors import NotFound
 from controlplane.reports import month as reports
 from controlplane.reports.month import Month
+from controlplane.reports.prices import list_prices as read_prices
 from controlplane.tenancy.service import get_department
 
 routes = Routes("months", "What was held in a month and what it cost")
@@ -54,6 +55,13 @@ def export_month(month: str) -> Response:
         text = reports.month_csv(session, current_subject(), *_parts(month), cp.clock())
     disposition = {"Content-Disposition": f'attachment; filename="usage-{month}.csv"'}
     return Response(text, content_type="text/csv; charset=utf-8", headers=disposition)
+
+
+@routes.get("/prices", action="price.view", answer=PriceList)
+def list_prices() -> dict[str, Any]:
+    """Every dated price, by item, the newest first."""
+    with control_plane().db.read() as session:
+        return {"items": read_prices(session)}
 
 
 def _parts(month: str) -> tuple[int, int]:

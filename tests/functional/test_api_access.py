@@ -1,0 +1,192 @@
+"""Who may call what: every route of the API stands here, or a test fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.factories import City
+from tests.functional.api_fixtures import BODY, Api, make_api
+
+PEOPLE = {
+    "applicant": "limin",
+    "approver": "zhangjing",
+    "engineer": "chengang",
+    "finance": "sunli",
+    "supervisor": "zhouwei",
+    "administrator": "admin",
+}
+ALL = set(PEOPLE)
+
+
+@dataclass(frozen=True)
+class Route:
+    """Roles that may call a route, an example address and body, and what a stranger from another
+    department gets at another's thing (0: the address names no thing). A value of the body that is
+    a name of `things` stands for that thing."""
+
+    roles: set[str]
+    address: str
+    stranger: int = 0
+    body: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+APPLICANT, OPERATORS = {"applicant"}, {"applicant", "engineer"}
+REQUEST_READERS = ALL - {"administrator"}
+RESOURCE_READERS = ALL - {"administrator", "approver"}
+JOB_READERS = {"engineer", "supervisor"}
+MONTH_READERS = {"applicant", "finance", "supervisor"}
+CHANGE = {**BODY, "action": "change", "resource_id": "resource", "form": {"plan": "large"}}
+KEY = {"Idempotency-Key": "access-test"}
+TYPED = {"name": "no such name"}
+
+#: "METHOD rule" -> who may; what ends a thing stands last.
+ROUTES: dict[str, Route] = {
+    "GET /me": Route(ALL, "/me"),
+    "GET /services": Route(ALL, "/services"),
+    "GET /services/<code>": Route(ALL, "/services/drill"),
+    "POST /request-previews": Route(APPLICANT, "/request-previews", 404, CHANGE),
+    "POST /requests": Route(APPLICANT, "/requests", 404, CHANGE, KEY),
+    "GET /requests": Route(REQUEST_READERS, "/requests"),
+    "GET /requests/<id:request_id>": Route(REQUEST_READERS, "/requests/{request}", 404),
+    "POST /requests/<id:request_id>/resubmission": Route(
+        APPLICANT, "/requests/{request}/resubmission", 404, {"form": {}}
+    ),
+    "POST /requests/<id:request_id>/decisions": Route(
+        {"approver"},
+        "/requests/{request}/decisions",
+        403,
+        {"step_id": "step", "decision": "refuse"},
+    ),
+    "GET /approvals/pending": Route({"approver"}, "/approvals/pending", 403),
+    "GET /approvals/decided": Route({"approver"}, "/approvals/decided", 403),
+    "GET /resources": Route(RESOURCE_READERS, "/resources"),
+    "GET /resources/<uuid:resource_id>": Route(RESOURCE_READERS, "/resources/{resource}", 404),
+    "GET /jobs": Route(JOB_READERS, "/jobs", 403),
+    "GET /jobs/<id:job_id>": Route(JOB_READERS, "/jobs/{job}", 403),
+    "GET /jobs/<id:job_id>/log": Route(JOB_READERS, "/jobs/{job}/log", 403),
+    "POST /jobs/<id:job_id>/retry": Route({"engineer"}, "/jobs/{job}/retry", 403, {}),
+    "POST /jobs/<id:job_id>/cancellation": Route({"engineer"}, "/jobs/{job}/cancellation", 403, {}),
+    "GET /pools": Route(ALL - {"applicant", "administrator"}, "/pools", 403),
+    "GET /quotas": Route(ALL, "/quotas"),
+    "GET /prices": Route(ALL, "/prices"),
+    "GET /months/<month:month>": Route(MONTH_READERS, "/months/2026-11"),
+    "GET /months/<month:month>.csv": Route(MONTH_READERS, "/months/2026-11.csv"),
+    "GET /months/<month:month>/departments/<id:department_id>": Route(
+        MONTH_READERS, "/months/2026-11/departments/{department}", 404
+    ),
+    "GET /departments": Route({"administrator"}, "/departments", 403),
+    "GET /people": Route({"administrator"}, "/people", 403),
+    "GET /audit-events": Route({"supervisor", "administrator"}, "/audit-events", 403),
+    "POST /requests/<id:request_id>/withdrawal": Route(
+        APPLICANT, "/requests/{request}/withdrawal", 404, {}
+    ),
+    "POST /resources/<uuid:resource_id>/actions/<action>": Route(
+        OPERATORS, "/resources/{resource}/actions/power_off", 404, {}
+    ),
+    "POST /resources/<uuid:resource_id>/retirement": Route(
+        OPERATORS, "/resources/{resource}/retirement", 404, TYPED
+    ),
+    "DELETE /resources/<uuid:resource_id>/retirement": Route(
+        OPERATORS, "/resources/{resource}/retirement", 404
+    ),
+    "POST /resources/<uuid:resource_id>/destruction": Route(
+        {"engineer"}, "/resources/{resource}/destruction", 403, TYPED
+    ),
+}
+#: Needs no token: it says nothing that is not in the source.
+OPEN = {"GET /openapi.json"}
+
+
+@pytest.fixture
+def api(city: City) -> Api:
+    made = make_api(city)
+    made.app.config.update(API_STRANGERS="1000 per minute")
+    return made
+
+
+def call(api: Api, who: str, key: str, names: dict[str, Any]) -> int:
+    route = ROUTES[key]
+    body = {k: names.get(v, v) if isinstance(v, str) else v for k, v in (route.body or {}).items()}
+    return api.call(
+        who,
+        key.partition(" ")[0],
+        route.address.format(**names),
+        headers=route.headers,
+        **({} if route.body is None else {"json": body}),
+    ).status_code
+
+
+def things(api: Api) -> dict[str, Any]:
+    """A resource of civil affairs, its job, and a request of theirs that waits for approval."""
+    resource = api.delivered()
+    job = api.get("chengang", "/jobs").json["items"][0]["id"]
+    made = api.submit().json
+    return {
+        "resource": resource,
+        "job": job,
+        "request": made["id"],
+        "step": made["steps"][0]["id"],
+        "department": api.city.department_id("civil-affairs"),
+    }
+
+
+def rules_of(api: Api) -> set[str]:
+    return {
+        f"{method} {rule.rule.removeprefix('/api/v1')}"
+        for rule in api.app.url_map.iter_rules()
+        if rule.rule.startswith("/api/v1")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+
+def test_every_route_is_listed_with_its_roles(api: Api) -> None:
+    assert rules_of(api) == set(ROUTES) | OPEN
+
+
+def test_without_a_token_every_route_is_closed(api: Api) -> None:
+    names = {"resource": str(UUID(int=1)), "job": 1, "request": 1, "step": 1, "department": 1}
+    answers = {key: call(api, "", key, names) for key in ROUTES}
+    assert {key: code for key, code in answers.items() if code != 401} == {}
+    assert api.get("", "/openapi.json").status_code == 200
+
+
+def test_each_role_may_call_what_the_table_says(api: Api) -> None:
+    names = things(api)
+    wrong = []
+    for key, route in ROUTES.items():
+        for role, who in PEOPLE.items():
+            code = call(api, who, key, names)
+            allowed = code not in (401, 403, 404)
+            if code >= 500 or allowed != (role in route.roles):
+                wrong.append((key, role, code))
+    assert wrong == []
+
+
+def test_what_belongs_to_another_department_is_not_there(api: Api) -> None:
+    names = things(api)
+    wrong = []
+    for key, route in ROUTES.items():
+        code = call(api, "zhaoguodong", key, names)
+        if code != (route.stranger or 200):
+            wrong.append((key, code))
+    assert wrong == []
+    for listed in ("/requests", "/resources"):
+        assert api.get("zhaoguodong", listed).json["items"] == []
+    quotas = api.get("zhaoguodong", "/quotas").json["items"]
+    assert {q["department"]["code"] for q in quotas} == {"human-resources"}
+    assert api.get("zhaoguodong", "/months/2026-11").json["departments"] == []
+    assert names["resource"] not in api.get("zhaoguodong", "/months/2026-11.csv").text
+
+
+def test_nothing_was_changed_by_the_strangers(api: Api) -> None:
+    names = things(api)
+    before = api.get("limin", f"/requests/{names['request']}").json
+    for key in ROUTES:
+        call(api, "zhaoguodong", key, names)
+    assert api.get("limin", f"/requests/{names['request']}").json == before
+    assert api.get("limin", f"/resources/{names['resource']}").json["state"] == "active"
