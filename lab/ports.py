@@ -94,14 +94,20 @@ def holder_of(port: int) -> tuple[int, str] | None:
     if not inodes:
         return None
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            links = [fd.readlink().name for fd in (process / "fd").iterdir()]
-        except OSError:
-            continue
-        if inodes.intersection(links):
+        if inodes.intersection(_open_files(process)):
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
             return int(process.name), command[:120]
     return None
+
+
+def _open_files(process: Path) -> set[str]:
+    """What the process's file descriptors lead to; those that close meanwhile are left out."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(descriptor.readlink().name)
+    return found
 
 
 def _listening_inodes(port: int) -> set[str]:

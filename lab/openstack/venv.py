@@ -15,7 +15,6 @@ from lab.openstack.paths import Paths
 from lab.unprivileged import User
 
 LOCK = Path(__file__).with_name("requirements.lock")
-UV = "uv==0.13.8"
 OLDEST_PYTHON = (3, 11)
 
 
@@ -40,7 +39,7 @@ def install(paths: Paths, user: User) -> None:
 
 
 def _install(paths: Paths, user: User) -> None:
-    uv = _uv(paths)
+    uv = _uv()
     # A path below /root would be out of reach for the services' user.
     python = _python_for(user)
     _run([uv, "venv", "--quiet", "--allow-existing", "--python", str(python), str(paths.venv)])
@@ -75,39 +74,13 @@ def _version(python: Path) -> tuple[int, ...]:
     return tuple(int(n) for n in answer.stdout.split())
 
 
-def _uv(paths: Paths) -> str:
-    """uv beside this interpreter, on PATH, or a pinned one of our own installed by pip."""
+def _uv() -> str:
+    """uv beside this interpreter, where the control plane's lock puts it, or on PATH."""
     beside = Path(sys.executable).with_name("uv")
-    if beside.exists():
-        return str(beside)
-    if found := shutil.which("uv"):
-        return found
-    tool = paths.cache / "tools" / UV
-    own = tool / "bin" / "uv"
-    if not own.exists():
-        _run([*_pip(), "install", "--quiet", "--target", str(tool), UV])
-    return str(own)
-
-
-def _pip() -> list[str]:
-    for python in (sys.executable, "/usr/bin/python3", "python3"):
-        command = [python, "-m", "pip"]
-        try:
-            if (
-                subprocess.run([*command, "--version"], capture_output=True, check=False).returncode
-                == 0
-            ):
-                return command
-        except OSError:
-            continue
-    raise LabError("neither uv nor pip is here; on Debian: apt-get install python3-pip")
-
-
-def _works(command: list[str]) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    if found is None:
+        raise LabError("uv is not here: run `make setup`, and this command by .venv/bin/python")
+    return found
 
 
 def _run(command: list[str]) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from lab.openstack.inside import facts
 from lab.openstack.inside.facts import Facts
+from lab.openstack.inside.parent import die_with_parent
 
 OWN_DATABASES = {"nova": ("nova_api", "nova_cell0", "nova_cell1")}
 
@@ -137,12 +138,13 @@ def _with_cache(known: Facts, service: str, make: Callable[[], None]) -> None:
     """Takes the service's empty databases from the cache, else makes them and fills it."""
     cache = Path(known.schema_cache)
     targets = [Path(known.databases[name]) for name in OWN_DATABASES.get(service, (service,))]
+    for target in targets:  # what an interrupted start left: a stale WAL would spoil the new file
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{target}{suffix}").unlink(missing_ok=True)
     if all((cache / target.name).exists() for target in targets):
         for target in targets:
             shutil.copyfile(cache / target.name, target)
         return
-    for target in targets:  # what an interrupted first start left
-        target.unlink(missing_ok=True)
     make()
     cache.mkdir(parents=True, exist_ok=True)
     for target in targets:
@@ -172,6 +174,7 @@ def _let_readers_pass_writers(known: Facts, service: str) -> None:
 
 
 def main() -> None:
+    die_with_parent()
     service, etc = sys.argv[1:]
     passwords: dict[str, Any] = json.load(sys.stdin)
     known = facts.read(Path(etc))

@@ -12,6 +12,8 @@ from typing import Any
 import openstack
 from openstack.connection import Connection
 
+from lab.openstack.inside.parent import die_with_parent
+
 PHYSICAL_NETWORK = "public"
 
 
@@ -88,6 +90,7 @@ def external_network(cloud: Connection, wanted: dict[str, str]) -> None:
 
 
 def main() -> None:
+    die_with_parent()
     order = json.load(sys.stdin)
     cloud = openstack.connect(
         auth=order["auth"],
