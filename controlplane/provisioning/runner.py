@@ -75,7 +75,7 @@ class PlaybookRun:
         command = [
             *(sys.executable, "-m", "ansible_runner", "run", str(self.folder)),
             *("--playbook", self.playbook, "--project-dir", str(self.playbooks_dir)),
-            *("--ident", str(self.attempt), "--quiet", "--only-failed-event-data"),
+            *("--ident", str(self.attempt), "--quiet"),
         ]
         with (self.folder / "runner.log").open("ab") as log:
             self._process = subprocess.Popen(
