@@ -165,8 +165,8 @@ class Story:
                 (d for d in answer["departments"] if d["department"]["code"] == "civil-affairs"),
                 None,
             )
-            if row is not None and row["micro_yuan"] > 0:
-                yuan = row["micro_yuan"] / 1_000_000
+            if row is not None and row["total_micro_yuan"] > 0:
+                yuan = row["total_micro_yuan"] / 1_000_000
                 return f"市民政局本月至今 ¥ {yuan:,.6f}，{row['resources']} 项资源"
             if time.monotonic() > deadline:
                 raise LabError("the department is not on the month's bill")
