@@ -203,6 +203,12 @@ def test_servers_and_volumes_survive_stop_and_start(lab: Lab, cloud: Connection)
     for server in (running, stopped):
         cloud.compute.delete_server(server)
         cloud.compute.wait_for_delete(server, interval=0.2, wait=30)
+    assert errors_in(lab, "nova") == []
+
+
+def errors_in(lab: Lab, service: str) -> list[str]:
+    log = Path(lab.service(service)["log"]).read_text(encoding="utf-8")
+    return [line for line in log.splitlines() if " ERROR " in line]
 
 
 def kill(lab: Lab, service: str) -> dict[str, Any]:

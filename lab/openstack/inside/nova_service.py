@@ -26,6 +26,7 @@ def application(known: Facts) -> Callable[..., Any]:
     from nova.scheduler import rpcapi as scheduler_rpc
 
     _name_driver(known)
+    _count_every_pool_as_local({pool.compute_host for pool in known.pools})
     os_vif.initialize()
     objects.Service.enable_min_version_cache()
     _start(service, binary="nova-conductor", topic=conductor_rpc.RPC_TOPIC)
@@ -63,6 +64,29 @@ def _name_driver(known: Facts) -> None:
     identity = Path(CONF.state_path) / "compute_id"
     if not identity.exists():
         identity.write_text(recorded_guests.node_id("lab"), encoding="ascii")
+
+
+def _count_every_pool_as_local(hosts: set[str]) -> None:
+    """nova lets the driver detach a disk only if the server's host is CONF.host, and counts an
+    image as used on the same condition. Here one process is several hosts, so there CONF.host
+    equals each of them; the driver is the right one anyway, since the caller passes its own."""
+    from nova.conf import CONF
+    from nova.virt import block_device, imagecache
+
+    class AnyOfOurs(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return other in hosts
+
+    class LocalConf:
+        host = AnyOfOurs(CONF.host)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(CONF, name)
+
+    block_device.CONF = imagecache.CONF = LocalConf()
 
 
 def _start(service: Any, **kind: Any) -> None:
