@@ -6,6 +6,7 @@ command line; what machines do afterwards is in `delivery`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ from controlplane.jobs import onboard_department, start_delivery
 from controlplane.policy import Subject
 from controlplane.preparing import Preparation, prepare
 from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import Resource
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
@@ -116,6 +118,8 @@ class Pipeline:
             twin = requests.find_submission(session, subject.person_id, ask.submission_key)
             if twin is not None and twin.state != RequestState.DRAFT:
                 return twin.id
+            if twin is not None:
+                ask = dataclasses.replace(ask, request_id=twin.id)
         department = self._department_for(session, subject, ask)
         preparation = prepare(session, self.catalogue, ask, department, now)
         if preparation.faults:
@@ -159,7 +163,6 @@ class Pipeline:
                 submission_key=ask.submission_key,
             )
         request = requests.lock_request(session, ask.request_id)
-        self._require(subject, "request.create", request.department)
         if request.state not in (RequestState.DRAFT, RequestState.RETURNED):
             raise StateConflict(state=request.state)
         kept_id = request.resource_id
@@ -253,9 +256,25 @@ class Pipeline:
         return request
 
     def _department_for(self, session: Session, subject: Subject, ask: Ask) -> Department:
-        department = get_department(session, ask.department_id or subject.department_id)
-        self._require(subject, "request.create", department)
-        return department
+        """Whose quota and bill it is: of the request continued or the resource changed, else the
+        department asked for, else the person's own. Errors: NotFound, Forbidden."""
+        thing = (
+            session.get(ServiceRequest, ask.request_id)
+            if ask.request_id is not None
+            else session.get(Resource, ask.resource_id)
+            if ask.resource_id is not None
+            else None
+        )
+        if thing is None and (ask.request_id is not None or ask.resource_id is not None):
+            raise NotFound
+        if thing is None:
+            department = get_department(session, ask.department_id or subject.department_id)
+            self._require(subject, "request.create", department)
+            return department
+        path = thing.department.path
+        if not policy.is_allowed(subject, "request.create", department_path=path):
+            raise NotFound
+        return thing.department
 
     @staticmethod
     def _require(subject: Subject, action: str, department: Department) -> None:

@@ -170,7 +170,7 @@ def _resource_for(
     resource = session.get(Resource, ask.resource_id) if ask.resource_id else None
     if resource is None or resource.service != ask.service:
         raise NotFound
-    if not resource.department.path.startswith(department.path):
+    if resource.department_id != department.id:
         raise NotFound
     if resource.state not in action.states:
         raise StateConflict(state=resource.state)

@@ -201,6 +201,25 @@ def test_another_department_sees_nothing(city: City) -> None:
         city.submit("zhaoguodong", action="change", resource_id=resource_id, plan="large")
 
 
+def test_a_draft_is_submitted_once_and_stays_with_its_department(city: City) -> None:
+    limin, pipeline = city.person("limin"), city.control_plane.pipeline
+    draft_id = pipeline.save_draft(limin, ask(submission_key="form-7", plan="nonsense"))
+    assert city.submit(submission_key="form-7") == draft_id
+    assert state_of(city, draft_id) == "in_approval"
+    with pytest.raises(NotFound):
+        pipeline.save_draft(city.person("zhaoguodong"), ask(request_id=draft_id))
+
+
+def test_a_district_changes_what_its_bureau_has_on_the_bureau_s_quota(city: City) -> None:
+    resource_id = city.delivered("sunhong", department_id=city.department_id("laoshan-education"))
+    change = ask(action="change", resource_id=resource_id)
+    change = type(change)(**{**change.__dict__, "form": {"plan": "large"}})
+    city.control_plane.pipeline.submit_request(city.person("sunhong"), change)
+    assert quota(city, "laoshan-education", "vcpu") == (3, 1)
+    assert quota(city, "laoshan", "vcpu") == (3, 1)
+    books_are_right(city)
+
+
 def test_a_change_is_admitted_by_its_difference_and_metered_from_then_on(city: City) -> None:
     resource_id = city.delivered()
     city.clock.advance(hours=1)
