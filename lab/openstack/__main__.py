@@ -6,7 +6,6 @@ import json
 import os
 import sys
 import time
-from typing import Any
 
 import click
 from rich.console import Console
@@ -68,7 +67,7 @@ def clean() -> None:
 
 def _print(now: cloud.Status, json_: bool) -> None:
     if json_:
-        click.echo(json.dumps(_shown(now), indent=1))
+        click.echo(json.dumps(now.as_json(), indent=1))
         return
     table = Table("service", "state", "pid", "MiB", "endpoint", box=None)
     for service in now.services:
@@ -84,14 +83,14 @@ def _print(now: cloud.Status, json_: bool) -> None:
     for service in now.services:
         if service.fault:
             console.print(service.fault, markup=False, soft_wrap=True)
-    behind = "real machines" if now.data_plane == "real" else "no machine behind a server"
-    console.print(f"data plane: {now.data_plane}: {behind} ({now.reason})", markup=False)
+    behind = {"real": ": real machines", "none": ": no machine behind a server"}
+    console.print(
+        f"data plane: {now.data_plane}{behind.get(now.data_plane, '')} ({now.reason})",
+        markup=False,
+        soft_wrap=True,
+    )
     console.print(f"memory: {now.rss_mib} MiB", markup=False)
     console.print(f"clouds.yaml: {now.clouds_yaml} (cloud `lab`)", markup=False, soft_wrap=True)
-
-
-def _shown(now: cloud.Status) -> dict[str, Any]:
-    return now.as_json()
 
 
 if __name__ == "__main__":
