@@ -160,6 +160,7 @@ class Delivery:
             "spec": job.payload.get("spec", {}),
             "previous_spec": job.payload.get("previous_spec", {}),
             "quota": job.payload.get("quota", {}),
+            "is_undoing": bool(job.payload.get("revert")),
             "related": {},
             "outputs": {},
         }
