@@ -12,7 +12,17 @@ from typing import Any, Literal
 
 from lab import ports, processes, unprivileged
 from lab.errors import LabError
-from lab.openstack import SERVICES, config, contents, paths, planes, record, services, venv
+from lab.openstack import (
+    SERVICES,
+    config,
+    contents,
+    handover,
+    paths,
+    planes,
+    record,
+    services,
+    venv,
+)
 from lab.openstack.config import Context
 from lab.openstack.paths import Paths
 from lab.openstack.services import Launcher
@@ -197,6 +207,7 @@ def _bring_up(
             with progress.step("network and hypervisor"):
                 plane.up(settings, where, progress.say)
         config.write(context, plane.options(settings, where))
+        handover.write(context)
         services.copy_code(where)
         Startup(context, launcher, listeners, progress).run()
     finally:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.openstack import SERVICES
-from lab.openstack.inside.facts import FILE as FACTS_FILE
-from lab.openstack.inside.facts import Facts, PoolSize
 from lab.openstack.paths import Paths
 from lab.openstack.record import Record
 from lab.ports import LOOPBACK
@@ -108,8 +105,6 @@ def write(context: Context, extra: Mapping[str, Options]) -> None:
         options = merged(writers[service](context), extra.get(service, {}))
         context.file(service).write_text(_ini(options), encoding="utf-8")
     _copy_shipped_files(context.paths)
-    _write_facts(context)
-    _write_clouds_yaml(context)
 
 
 def merged(base: Options, over: Options) -> Options:
@@ -372,51 +367,3 @@ def _copy_shipped_files(paths: Paths) -> None:
     for service, names in shipped.items():
         for name in names:
             shutil.copy(paths.venv / "etc" / service / name, paths.etc / service / name)
-
-
-def _write_facts(context: Context) -> None:
-    """What the code inside the services needs to know."""
-    known = Facts(
-        data_plane=context.record.data_plane,
-        region=context.settings.openstack.region,
-        http_threads=context.settings.openstack.http_threads,
-        pools=tuple(
-            PoolSize(
-                code=pool.code,
-                compute_host=pool.compute_host,
-                vcpu=pool.vcpu,
-                memory_mib=pool.memory_gib * 1024,
-                storage_gib=pool.storage_tib * 1024,
-            )
-            for pool in context.settings.openstack.pools
-        ),
-        endpoints={service: context.endpoint(service) for service in SERVICES},
-        config_files={service: str(context.file(service)) for service in SERVICES},
-        databases={name: str(context.paths.database(name)) for name in DATABASES},
-        schema_cache=str(context.paths.schema_cache),
-    )
-    (context.paths.etc / FACTS_FILE).write_text(
-        json.dumps(asdict(known), indent=1), encoding="utf-8"
-    )
-
-
-def _write_clouds_yaml(context: Context) -> None:
-    """The administrator's credentials, in the format of every OpenStack client."""
-    file = context.paths.clouds_yaml
-    file.touch(mode=0o600)
-    file.write_text(
-        f"""\
-clouds:
-  lab:
-    auth:
-      auth_url: {context.endpoint("keystone")}
-      username: admin
-      password: {context.record.admin_password}
-      project_name: admin
-      user_domain_name: Default
-      project_domain_name: Default
-    region_name: {context.settings.openstack.region}
-    identity_api_version: 3
-""",
-        encoding="utf-8",
-    )
