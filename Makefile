@@ -47,3 +47,4 @@ bench-provisioning: setup-dev ## an order from approval to ACTIVE beside the SDK
 lock: setup-dev ## resolve requirements/*.in into their locks
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/controlplane.in -o requirements/controlplane.lock
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/dev.in -o requirements/dev.lock
+	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 lab/openstack/requirements.in -o lab/openstack/requirements.lock
