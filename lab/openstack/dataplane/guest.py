@@ -26,7 +26,7 @@ BLANK_DISK_BYTES = 8 * 1024 * 1024
 # Load order matters: a module's needs come before it, and virtio_ring before virtio.
 KERNEL_MODULES = [
     *("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
-    *("virtio_blk", "failover", "net_failover", "virtio_net"),
+    *("virtio-rng", "virtio_blk", "failover", "net_failover", "virtio_net"),
     *("cdrom", "scsi_common", "scsi_mod", "libata", "ata_piix", "sr_mod", "isofs"),
     *("button", "evdev"),
 ]

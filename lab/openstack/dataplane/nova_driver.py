@@ -19,6 +19,9 @@ from nova.virt.libvirt.volume import volume
 
 from lab.openstack.inside import facts
 
+# How often nova asks whether a guest has shut down, and presses its power button again.
+SHUTDOWN_RETRY_S = 10
+
 
 class PoolLibvirtDriver(driver.LibvirtDriver):  # type: ignore[misc]  # nova has no types
     """One pool's compute host: the declared size, and guests on the libvirtd all pools share."""
@@ -54,6 +57,15 @@ class PoolLibvirtDriver(driver.LibvirtDriver):  # type: ignore[misc]  # nova has
             inventory[resource_class].update(total=total, max_unit=total, reserved=0)
         provider_tree.update_inventory(nodename, inventory)
         self.provider_tree = copy.deepcopy(provider_tree)
+
+    def _soft_reboot(self, instance: Any) -> bool:
+        """Shut the guest down in order, then have nova boot it anew (False asks for that).
+
+        nova's own way starts the same guest again at once. Its port stays in OVS meanwhile, and the
+        userspace datapath goes on listening on the tap that is gone: the guest would be cut off.
+        """
+        self._clean_shutdown(instance, CONF.shutdown_timeout, SHUTDOWN_RETRY_S)
+        return False
 
     def _cleanup_resize(self, context: Any, instance: Any, network_info: Any) -> None:
         """Drop the old disks only.
