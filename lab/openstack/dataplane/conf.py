@@ -28,7 +28,7 @@ def nova_options(layout: Layout) -> Options:
             "force_config_drive": True,
             "mkisofs_cmd": "genisoimage",
             "flat_injected": False,
-            # Or a resize turns the raw disk into qcow2 and goes on calling it raw: its bytes are lost.
+            # Or a resize turns the raw disk into qcow2 and goes on calling it raw.
             "use_cow_images": False,
             "vif_plugging_timeout": 60,
             # The guest obeys its power button within 2 s; one that hangs is cut off.
