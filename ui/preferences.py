@@ -1,11 +1,16 @@
-"""What a person chose about the page itself: language, theme, text size; one cookie each."""
+"""What a person chose about the pages: language, theme, text size, zone; one cookie each."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, abort, redirect, request
 
-CHOICES = {"language": ("zh", "en"), "theme": ("light", "dark"), "text": ("normal", "large")}
+CHOICES = {
+    "language": ("zh", "en"),
+    "theme": ("light", "dark"),
+    "text": ("normal", "large"),
+    "zone": ("all", "internet", "office", "classified"),
+}
 YEAR_SECONDS = 365 * 24 * 3600
 
 preferences_pages = Blueprint("preferences", __name__)
@@ -18,6 +23,7 @@ class Preferences:
     language: str
     theme: str
     text: str
+    zone: str
 
 
 def current_preferences() -> Preferences:

@@ -1,15 +1,18 @@
 """Gives templates their words: formatters in the visitor's language, icons, asset addresses."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, url_for
+from flask import Flask, current_app, url_for
 from flask_babel import Babel, gettext
 from markupsafe import Markup
 
+from controlplane.messages import text_of_fault
 from ui import assets, filters
+from ui.events import event_name, event_names
 from ui.icons import FALLBACK_ICON, ICONS
 from ui.preferences import current_language, current_preferences
 from ui.states import state_of
@@ -22,6 +25,7 @@ STYLESHEETS = (
     "css/tables.css",
     "css/journey.css",
     "css/forms.css",
+    "css/pages.css",
     "css/narrow.css",
     "css/print.css",
 )
@@ -79,17 +83,26 @@ def install(app: Flask) -> None:
         preferences=current_preferences,
         stylesheets=STYLESHEETS,
         dimension_name=dimension_name,
+        zone_name=zone_name,
+        words=words,
+        name_of=name_of,
+        fault_text=lambda fault: text_of_fault(fault, current_language()),
+        event_name=event_name,
+        event_names=event_names,
+        sum_item=sum_item,
+        costs_by_item=costs_by_item,
     )
 
 
 def now() -> datetime:
-    """The present moment in UTC; tests freeze it."""
-    return datetime.now(UTC)
+    """The present moment in UTC, by the control plane's clock where there is one."""
+    plane = current_app.extensions.get("controlplane")
+    return datetime.now(UTC) if plane is None else plane.clock()
 
 
 def asset(path: str) -> str:
     """The address of a file under static/."""
-    return url_for("ui.static", filename=path)
+    return url_for("assets.file", version=assets_version(), filename=path)
 
 
 def icon(name: str, classes: str = "") -> Markup:
@@ -118,11 +131,47 @@ def when(at: filters.Instant | None, relative: bool = False) -> Markup:
 
 def dimension_name(dimension: str) -> str:
     """The word for a capacity dimension."""
-    names: dict[str, Any] = {
+    names = {
         "vcpu": "CPU",
         "memory_mib": gettext("内存"),
         "storage_gib": gettext("存储"),
+        "storage_gib.standard": gettext("标准存储"),
+        "storage_gib.ssd": gettext("高性能存储"),
     }
-    if dimension in names:
-        return str(names[dimension])
-    return f"{gettext('存储')} {dimension.removeprefix('storage_gib').strip('_.:')}"
+    return names.get(dimension, dimension)
+
+
+def zone_name(zone: str) -> str:
+    """The word for a network zone."""
+    names = {
+        "all": gettext("全部网络域"),
+        "internet": gettext("外网"),
+        "office": gettext("专网"),
+        "classified": gettext("内网"),
+    }
+    return names.get(zone, zone)
+
+
+def words(names: Any) -> str:
+    """The visitor's language of a declared {zh, en}; other values as they are."""
+    if isinstance(names, Mapping) and "zh" in names:
+        return str(names.get(current_language()) or names["zh"])
+    return "" if names is None else str(names)
+
+
+def name_of(thing: Any) -> str:
+    """The name of a row with `name_zh` and `name_en` in the visitor's language."""
+    return str(thing.name_en if current_language() == "en" else thing.name_zh)
+
+
+def sum_item(departments: Iterable[Any], item: str) -> int:
+    """Micro-yuan of one item over several departments' months."""
+    return sum(row.micro_yuan_by_item.get(item, 0) for row in departments)
+
+
+def costs_by_item(lines: Iterable[Any]) -> dict[str, int]:
+    """Micro-yuan per item of a resource's ledger lines."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        sums[line.item] = sums.get(line.item, 0) + line.micro_yuan
+    return sums

@@ -9,11 +9,13 @@ from flask import Blueprint, Flask, Response, render_template, request, url_for
 
 from ui import presentation
 from ui.forms import Choice, FormField
+from ui.frame import assets_pages
 from ui.preferences import preferences_pages
 from ui.problems import PROBLEMS
 from ui.states import STATES
 
 FOLDER = Path(__file__).parent
+UI = FOLDER.parents[1] / "ui"
 
 
 def create_gallery_app() -> Flask:
@@ -21,15 +23,8 @@ def create_gallery_app() -> Flask:
     app = Flask(__name__, static_folder=None, template_folder=str(FOLDER / "templates"))
     app.secret_key = "gallery"
     presentation.install(app)
-    frame = Blueprint(
-        "ui",
-        "ui",
-        root_path=str(FOLDER.parents[1] / "ui"),
-        template_folder="templates",
-        static_folder="static",
-        static_url_path="/assets",
-    )
-    app.register_blueprint(frame)
+    app.register_blueprint(Blueprint("ui", "ui", template_folder=str(UI / "templates")))
+    app.register_blueprint(assets_pages)
     app.register_blueprint(preferences_pages)
     app.context_processor(frame_context)
 
@@ -78,7 +73,9 @@ def frame_context() -> dict[str, Any]:
     return {
         "nav": [{"title": title, "entries": entries} for title, entries in groups],
         "viewer": Thing(name="李敏", department_name="市民政局", role_names="申请人"),
-        "zone_name": "外网",
+        "zone_in_view": "internet",
+        "zones": [("internet", "外网")],
+        "token_url": "/",
         "notice_count": 4,
         "home_url": "/",
         "search_url": "/",

@@ -1,0 +1,38 @@
+"""The words of audit events, for timelines and the audit page."""
+
+from flask_babel import lazy_gettext as _
+
+EVENTS = {
+    "request_submitted": _("提交申请"),
+    "request_withdrawn": _("撤回申请"),
+    "step_decided": _("办理环节"),
+    "request_approved": _("申请获批"),
+    "request_returned": _("退回补正"),
+    "request_refused": _("不予同意"),
+    "request_fulfilled": _("交付完成"),
+    "request_failed": _("交付失败"),
+    "resource_operated": _("操作资源"),
+    "resource_retiring": _("申请销毁"),
+    "resource_retirement_cancelled": _("取消销毁"),
+    "resource_retired_at_once": _("立即销毁"),
+    "resource_retired": _("已销毁"),
+    "job_retried": _("重试作业"),
+    "job_cancel_asked": _("取消作业"),
+    "quotas_applied": _("应用配额声明"),
+    "signed_in": _("登录"),
+    "sign_in_failed": _("登录失败"),
+    "signed_out": _("退出登录"),
+    "token_created": _("生成接口令牌"),
+    "token_revoked": _("撤销接口令牌"),
+    "person_added": _("添加人员"),
+}
+
+
+def event_name(event: str) -> str:
+    """The words of an event; one without words is shown as it is stored."""
+    return str(EVENTS.get(event, event))
+
+
+def event_names() -> list[tuple[str, str]]:
+    """(code, words) of every event, for a filter."""
+    return [(code, str(name)) for code, name in EVENTS.items()]

@@ -1,0 +1,99 @@
+"""Who is at the browser: the sign-in cookie, the person behind it, and what they may do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote
+
+from flask import Flask, Response, current_app, g, make_response, redirect, request, url_for
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response as BaseResponse
+
+from controlplane.errors import Forbidden, NotSignedIn
+from controlplane.policy import Subject, is_allowed
+from ui.preferences import local_target
+
+if TYPE_CHECKING:
+    from controlplane.app import ControlPlane
+
+COOKIE = "egov_session"
+
+csrf = CSRFProtect()
+limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
+
+
+def install(app: Flask) -> None:
+    """CSRF protection for pages (the API has none: it takes no cookies) and the rate limiter."""
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    csrf.init_app(app)
+    limiter.init_app(app)
+
+
+def control_plane() -> ControlPlane:
+    """The control plane that this application serves."""
+    return cast("ControlPlane", current_app.extensions["controlplane"])
+
+
+def subject() -> Subject:
+    """The signed-in person; only after `require_sign_in` let the request through."""
+    return cast(Subject, g.subject)
+
+
+def find_subject() -> Subject | None:
+    """The signed-in person, or None; for pages that stand before the log-in too."""
+    if "subject" not in g:
+        secret = request.cookies.get(COOKIE, "")
+        try:
+            g.subject = control_plane().accounts.identify_session(secret) if secret else None
+        except NotSignedIn:
+            g.subject = None
+    return cast("Subject | None", g.subject)
+
+
+def require_sign_in() -> BaseResponse | None:
+    """Before each page: sends strangers to the sign-in page and checks forms against CSRF."""
+    if find_subject() is None:
+        return _to_sign_in()
+    csrf.protect()
+    return None
+
+
+def _to_sign_in() -> BaseResponse:
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+    address = f"{url_for('auth.sign_in')}?next={quote(local_target(wanted))}"
+    if request.headers.get("HX-Request"):
+        # htmx follows redirects inside the fragment; this header makes the whole page go there.
+        return make_response("", 401, {"HX-Redirect": url_for("auth.sign_in")})
+    return redirect(address)
+
+
+def allow(action: str) -> None:
+    """Lets the page go on if the person may do `action` to anything at all. Errors: Forbidden."""
+    if not is_allowed(subject(), action):
+        raise Forbidden
+
+
+def may(action: str, department_path: str | None = None) -> bool:
+    """Whether the person may do `action` (to a thing of that department): for templates."""
+    person = find_subject()
+    return person is not None and is_allowed(person, action, department_path=department_path)
+
+
+def remember(response: Response, secret: str) -> None:
+    """Leave the session's secret with the browser."""
+    settings = control_plane().settings
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=settings.session_max_hours * 3600,
+        httponly=True,
+        samesite="Lax",
+        secure=settings.cookie_secure,
+    )
+
+
+def forget(response: Response) -> None:
+    """Take the session's secret back from the browser."""
+    response.delete_cookie(COOKIE, httponly=True, samesite="Lax")

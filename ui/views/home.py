@@ -1,0 +1,61 @@
+"""工作台: what waits for the person, by role."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template
+from sqlalchemy.orm import Session
+
+from controlplane.clock import LOCAL_ZONE
+from controlplane.policy import Role, Subject
+from controlplane.reports import month, pools, requests, resources
+from controlplane.reports.requests import RequestFilter
+from ui.frame import waiting_now
+from ui.session import allow, control_plane, may, subject
+
+home_pages = Blueprint("home", __name__)
+
+SHOWN = 6
+
+
+@home_pages.get("/")
+def index() -> str:
+    """Each role finds its own cards; a person with two roles finds both."""
+    allow("home.view")
+    person = subject()
+    plane = control_plane()
+    with plane.db.read() as session:
+        cards: dict[str, Any] = {"waiting": waiting_now(person), "now": plane.clock()}
+        if person.office_ids:
+            cards["to_decide"] = requests.to_decide(session, person).rows[:SHOWN]
+        if may("request.create"):
+            cards |= _applicant_cards(session, person)
+        if may("job.manage"):
+            cards["failed_jobs"] = resources.list_jobs(session, state="failed").rows[:SHOWN]
+            cards["running_jobs"] = resources.list_jobs(session, state="running").rows[:SHOWN]
+        if may("pool.view"):
+            cards["city"] = pools.city_totals(session)
+        if person.has(Role.FINANCE, Role.SUPERVISOR):
+            cards["month"] = _month(session, person)
+        return render_template("home/index.html", **cards)
+
+
+def _applicant_cards(session: Session, person: Subject) -> dict[str, Any]:
+    chosen = RequestFilter(open_only=True)
+    own = [
+        quota
+        for quota in pools.list_quotas(session, person)
+        if quota.department.id == person.department_id
+    ]
+    return {
+        "open_requests": requests.list_requests(session, person, chosen).rows[:SHOWN],
+        "quotas": own,
+        "expiring": resources.expiring_soon(session, person, control_plane().clock()),
+    }
+
+
+def _month(session: Session, person: Subject) -> month.Month:
+    now = control_plane().clock()
+    local = now.astimezone(LOCAL_ZONE)
+    return month.month_of(session, person, local.year, local.month, now)

@@ -1,0 +1,109 @@
+"""资源: what is held, one resource with its facts, how to connect, cost and history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, render_template, request
+
+from controlplane.policy import is_allowed
+from controlplane.provisioning.rules import ResourceState
+from controlplane.reports import month
+from controlplane.reports import resources as reports
+from controlplane.reports.prices import costs_to_date, item_names, month_quotes
+from controlplane.reports.resources import ResourceFilter, ResourceStory
+from ui.facts import address_of, connection_commands, fact_rows, output_rows
+from ui.lists import page_number, page_url, zone_in_view
+from ui.session import allow, control_plane, subject
+
+resources_pages = Blueprint("resources", __name__)
+
+CHART_DAYS = 30
+
+
+@resources_pages.get("/resources")
+def index() -> str:
+    """Resources that the person may see, with what each costs."""
+    allow("resource.view")
+    args = request.args
+    chosen = ResourceFilter(
+        state=args.get("state", ""),
+        service=args.get("service", ""),
+        zone=zone_in_view(),
+        department_id=args.get("department", default=0, type=int),
+        text=args.get("q", "").strip(),
+    )
+    plane = control_plane()
+    with plane.db.read() as session:
+        page = reports.list_resources(session, subject(), chosen, page_number())
+        return render_template(
+            "resources/index.html",
+            page=page,
+            chosen=chosen,
+            page_url=page_url(),
+            costs=costs_to_date(session, [r.id for r in page.rows], plane.clock()),
+            states=[state.value for state in ResourceState],
+            services=plane.catalogue,
+            address_of=address_of,
+        )
+
+
+@resources_pages.get("/resources/<resource_id>")
+def show(resource_id: str) -> str:
+    """One resource with all that is known of it."""
+    allow("resource.view")
+    plane = control_plane()
+    now = plane.clock()
+    with plane.db.read() as session:
+        story = reports.resource_story(session, subject(), resource_id)
+        resource = story.resource
+        by_day = month.resource_cost_by_day(session, resource.id, now, CHART_DAYS)
+        service = plane.catalogue.get(resource.service)
+        return render_template(
+            "resources/show.html",
+            story=story,
+            row=resource,
+            service=service,
+            items=item_names(session),
+            facts=fact_rows(resource, service),
+            outputs=list(output_rows(resource.outputs)),
+            machines_answer=plane.settings.machines_answer,
+            commands=connection_commands(resource),
+            monthly=month_quotes(session, {"now": resource.capacity}, now)["now"],
+            cost=costs_to_date(session, [resource.id], now)[resource.id],
+            chart=chart_of(by_day),
+            actions=actions_of(story),
+        )
+
+
+def chart_of(by_day: list[tuple[str, int]]) -> dict[str, Any]:
+    """Cost by day for charts.js, in yuan."""
+    return {
+        "kind": "bars",
+        "unit": "¥",
+        "labels": [day for day, _ in by_day],
+        "series": [{"name": "¥", "values": [round(cost / 1e6, 2) for _, cost in by_day]}],
+    }
+
+
+def actions_of(story: ResourceStory) -> list[dict[str, Any]]:
+    """What the person may do with the resource in its state, in the order declared."""
+    resource = story.resource
+    service = control_plane().catalogue.get(resource.service)
+    if service is None:
+        return []
+    path = resource.department.path
+    needs = {
+        "change": "resource.change",
+        "operate": "resource.operate",
+        "retire": "resource.retire",
+    }
+    offered = []
+    for action in service.actions.values():
+        permission = needs.get(action.kind)
+        if permission is None or not is_allowed(subject(), permission, department_path=path):
+            continue
+        states = ("active", "stopped") if action.kind == "retire" else action.states
+        if resource.state in states and not story.busy:
+            offered.append({"action": action, "kind": action.kind})
+    return offered
