@@ -48,3 +48,4 @@ lock: setup-dev ## resolve requirements/*.in into their locks
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/controlplane.in -o requirements/controlplane.lock
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/dev.in -o requirements/dev.lock
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 lab/openstack/requirements.in -o lab/openstack/requirements.lock
+	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 lab/services/postgresql.in -o lab/services/postgresql.lock

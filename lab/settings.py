@@ -107,6 +107,13 @@ class OpenStack:
 
 
 @dataclass(frozen=True)
+class Services:
+    """Servers beside the cloud; `postgresql_bin` is `package`, or the folder of its programs."""
+
+    postgresql_bin: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything `settings.toml` says."""
 
@@ -118,6 +125,7 @@ class Settings:
     ranges: Ranges
     passwords: Passwords
     openstack: OpenStack
+    services: Services
 
 
 def load(path: Path = SETTINGS_FILE, environment: Mapping[str, str] | None = None) -> Settings:
@@ -238,6 +246,7 @@ def _settings(top: _Table) -> Settings:
         ),
         passwords=Passwords(**{f.name: passwords.text(f.name) for f in fields(Passwords)}),
         openstack=_openstack(top.table("openstack")),
+        services=Services(postgresql_bin=top.table("services").text("postgresql_bin")),
     )
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import LabError
+from lab import away
 from lab.openstack import SERVICES
 from lab.settings import Settings
 from lab.unprivileged import User
-
-# Root only; stands in for var/lab where the checkout cannot be reached by the services' user.
-AWAY = Path("/var/lib/controlplane-lab")
 
 
 def _schema_version() -> str:
@@ -141,8 +137,7 @@ def lay_out(settings: Settings, user: User) -> Paths:
         entrance.parent.mkdir(parents=True, exist_ok=True)
     settings.home.mkdir(exist_ok=True)
     for entrance in _entrances(settings):
-        if not user.can_enter(entrance.parent):
-            _lay_away(entrance)
+        away.make_reachable(entrance, user, "python -m lab.openstack clean")
     paths = paths_of(settings)
     folders = [paths.state, paths.bytecode, paths.schema_cache, paths.db, paths.log, paths.run]
     folders += [paths.etc / service for service in SERVICES]
@@ -157,31 +152,11 @@ def lay_out(settings: Settings, user: User) -> Paths:
     return paths
 
 
-def _lay_away(entrance: Path) -> None:
-    """Makes `entrance` a symbolic link to a folder below AWAY."""
-    target = _away(entrance)
-    if entrance.is_symlink() and entrance.readlink() == target and target.exists():
-        return
-    if entrance.is_dir() and not entrance.is_symlink():
-        raise LabError(
-            f"{entrance} was made by a user who reaches it, unlike the services' user now: "
-            "run `python -m lab.openstack clean` first"
-        )
-    _remove(entrance)
-    _remove(target)  # of a checkout whose var/ was deleted by hand
-    target.mkdir(parents=True)
-    entrance.symlink_to(target)
-
-
-def _away(entrance: Path) -> Path:
-    return AWAY / hashlib.sha256(str(entrance).encode()).hexdigest()[:12]
-
-
 def wipe_state(paths: Paths) -> None:
     """Removes the state; the venv, the caches and the block of ports stay."""
     if paths.state.exists():
         for child in paths.state.iterdir():
-            _remove(child)
+            away.remove(child)
 
 
 def wipe_all(settings: Settings) -> None:
@@ -191,16 +166,6 @@ def wipe_all(settings: Settings) -> None:
     state, cache = _entrances(settings)
     for entrance in (state, cache):
         if entrance == state or entrance.is_relative_to(settings.home):
-            _remove(_away(entrance))
-            _remove(entrance)
+            away.remove_with_link(entrance)
     for file in (paths.ports, paths.lock):
-        _remove(file)
-    if AWAY.exists() and not any(AWAY.iterdir()):
-        AWAY.rmdir()
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
+        away.remove(file)

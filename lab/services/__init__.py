@@ -1,0 +1,1 @@
+"""Servers beside the cloud, as an ordinary user on loopback: PostgreSQL."""
