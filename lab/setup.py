@@ -20,46 +20,40 @@ OLDEST_PYTHON = (3, 11)
 
 
 def main() -> int:
-    dev = "--dev" in sys.argv[1:]
-    locks = [REQUIREMENTS / "controlplane.lock", *([REQUIREMENTS / "dev.lock"] if dev else [])]
     stamp = VENV / ".locks"
-    wanted = _digest(locks)
-    if _is_current(stamp, wanted, dev):
+    # A venv that has the tests' packages keeps them: it serves for running too.
+    dev = "--dev" in sys.argv[1:] or _kind(stamp) == "dev"
+    locks = [REQUIREMENTS / "controlplane.lock", *([REQUIREMENTS / "dev.lock"] if dev else [])]
+    kind, wanted = "dev" if dev else "run", _digest(locks)
+    if stamp.exists() and stamp.read_text(encoding="ascii").split() == [wanted, kind]:
         return 0
     started_s = time.monotonic()
     uv = _uv()
-    python = _python()
     if not (VENV / "bin" / "python").exists():
-        _run([uv, "venv", "--quiet", "--allow-existing", "--python", python, str(VENV)])
+        _run([uv, "venv", "--quiet", "--allow-existing", "--python", _python(), str(VENV)])
     interpreter = str(VENV / "bin" / "python")
     _run([uv, "pip", "sync", "--quiet", "--python", interpreter, *map(str, locks)])
     _run(
         [uv, "pip", "install", "--quiet", "--python", interpreter, "--no-deps", "-e", str(CHECKOUT)]
     )
-    stamp.write_text(f"{wanted}\n{'dev' if dev else 'run'}\n", encoding="ascii")
-    print(
-        f"  \N{CHECK MARK} {'Python packages of the control plane':<44} "
-        f"{time.monotonic() - started_s:6.1f} s",
-        file=sys.stderr,
-    )
+    stamp.write_text(f"{wanted}\n{kind}\n", encoding="ascii")
+    seconds = time.monotonic() - started_s
+    print(f"  \N{CHECK MARK} {'Python packages of the control plane':<44} {seconds:6.1f} s")
     return 0
+
+
+def _kind(stamp: Path) -> str:
+    """What an earlier run installed: "dev", "run", or "" for nothing."""
+    try:
+        return stamp.read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return ""
 
 
 def _digest(locks: list[Path]) -> str:
     """Of what is installed, and of what says how the checkout itself is."""
     parts = [p.read_bytes() for p in (*locks, CHECKOUT / "setup.cfg")]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-def _is_current(stamp: Path, wanted: str, dev: bool) -> bool:
-    """A venv with the tests' packages serves for running too."""
-    try:
-        have, kind = stamp.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return False
-    if kind == "dev" and not dev:
-        return have == _digest([REQUIREMENTS / "controlplane.lock", REQUIREMENTS / "dev.lock"])
-    return have == wanted and (kind == "dev") == dev
 
 
 def _python() -> str:

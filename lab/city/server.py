@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+import sqlalchemy as sa
 
+from controlplane import config as control_plane_config
+from controlplane import schema
+from controlplane.app import build
+from controlplane.applying import apply_declared
+from controlplane.catalogue.loader import needed_chains
+from controlplane.errors import DomainError
+from controlplane.people import add_people, load_people
+from controlplane.quotas import load_quotas
+from controlplane.tenancy.models import Person
+from controlplane.tenancy.service import subject_of
 from lab import ports, processes, settings
 from lab.errors import LabError
 from lab.settings import Settings
@@ -54,25 +65,32 @@ class Server:
             "CONTROLPLANE_TICK_SECONDS": "5",
         }
 
-    def command(self, *arguments: str) -> str:
-        """Runs `controlplane ...`; returns what it prints. Raises LabError with its words."""
-        done = subprocess.run(
-            [sys.executable, "-m", "controlplane.cli", *arguments],
-            env=self.environment(),
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            check=False,
+    def settings(self) -> control_plane_config.Settings:
+        """The same settings for use in this process: set-up and tokens."""
+        return control_plane_config.Settings(
+            var_dir=self.var_dir, port=self.port, clouds_yaml=Path(self.clouds_yaml)
         )
-        if done.returncode:
-            raise LabError(f"controlplane {arguments[0]}: {(done.stderr or done.stdout).strip()}")
-        return done.stdout
 
     def set_up(self) -> None:
-        """Schema, declared quotas, people: what is there already stays."""
-        self.command("upgrade-schema")
-        self.command("apply", "quotas/", "--yes")
-        self.command("add-people", str(PEOPLE))
+        """Schema, declared quotas, people: what is there already stays. Raises LabError."""
+        try:
+            plane = build(self.settings())
+            schema.upgrade(plane.db)
+            needed = needed_chains(plane.catalogue.values())
+            declared = load_quotas(plane.settings.quotas_dir, needed)
+            with plane.db.transaction() as session:
+                apply_declared(session, plane.settings, declared, plane.clock())
+                add_people(session, load_people(PEOPLE), plane.clock())
+        except DomainError as error:
+            raise LabError(f"setting up the control plane: {error}") from error
+
+    def token(self, login: str) -> str:
+        """A bearer token of a sample person, for looking at what the pages did."""
+        plane = build(self.settings())
+        with plane.db.read() as session:
+            person_id = session.scalars(sa.select(Person.id).where(Person.login == login)).one()
+            subject = subject_of(session, person_id)
+        return plane.accounts.create_token(subject, "story")
 
     def is_up(self) -> bool:
         process = processes.noted(self.pid_file)

@@ -15,10 +15,11 @@ from rich.table import Table
 
 from lab.city.keys import Key, log_in, make_key
 from lab.city.server import PEOPLE, Server
-from lab.city.visitor import Visitor
+from lab.city.visitor import Form, Page, Visitor
 from lab.errors import LabError
 
 DELIVERY_TIMEOUT_S = 240
+IMAGES_TIMEOUT_S = 30
 DATA_VOLUME_GIB = 20
 
 
@@ -91,7 +92,7 @@ class Story:
 
     def _apply(self) -> str:
         clerk = self._visitor("limin")
-        page = clerk.open("/catalogue/vm/apply")
+        page, form = self._open_form(clerk)
         self.key: Key = make_key(self.keys_dir)
         filled = {
             "zone": "internet",
@@ -99,12 +100,12 @@ class Story:
             "document_number": "青电政信〔2026〕18号",
             "purpose": "低保家庭经济状况核对，对接民政业务系统",
             "plan": "small",
+            "image": next(value for value in form.options["image"] if value),
             "system_disk_gib": 10,
             "data_volumes.0.size_gib": DATA_VOLUME_GIB,
             "data_volumes.0.type": "standard",
             "ssh_public_key": self.key.public,
         }
-        form = page.form("system_name", "submission_key")
         checked = clerk.send(page, form, filled, button="_check")
         done = clerk.send(checked, checked.form("_submit"), {}, button="_submit")
         match = re.search(r"/requests/(\d+)", done.url)
@@ -114,6 +115,20 @@ class Story:
         self.clerk_token = self._token("limin")
         request = self._request()
         return f"{request['number']} 已提交，预占 1 核、2 GiB、{10 + DATA_VOLUME_GIB} GiB"
+
+    def _open_form(self, clerk: Visitor) -> tuple[Page, Form]:
+        """The form, once the first look at the cloud has told which images it offers."""
+        deadline = time.monotonic() + IMAGES_TIMEOUT_S
+        while True:
+            page = clerk.open("/catalogue/vm/apply")
+            form = page.form("system_name", "submission_key")
+            if any(form.options.get("image", [])):
+                return page, form
+            if time.monotonic() > deadline:
+                raise LabError(
+                    "the form offers no image: the cloud was not read; see the pools page"
+                )
+            time.sleep(0.3)
 
     def _decide(self, login: str, opinion: str) -> str:
         officer = self._visitor(login)
@@ -175,7 +190,7 @@ class Story:
     # --- helpers --------------------------------------------------------------------------------
 
     def _token(self, login: str) -> str:
-        return self.server.command("create-token", login, "story").strip()
+        return self.server.token(login)
 
     def _api(self, path: str) -> Any:
         return self._visitor("limin").get_json(path, self.clerk_token)

@@ -22,6 +22,7 @@ class Form:
     method: str
     fields: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str]] = field(default_factory=list)
+    options: dict[str, list[str]] = field(default_factory=dict)
 
     def names(self) -> set[str]:
         return {name for name, _ in (*self.fields, *self.buttons)}
@@ -75,6 +76,7 @@ class _Forms(HTMLParser):
             return
         if tag == "select" and self._select is not None:
             name, options, selected = self._select
+            self._form.options[name] = options
             if options:
                 self._form.fields.append((name, (selected or options)[0]))
             self._select = None
