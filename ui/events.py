@@ -27,6 +27,28 @@ EVENTS = {
     "person_added": _("添加人员"),
 }
 
+DETAILS = {
+    "office": _("单位"),
+    "decision": _("决定"),
+    "opinion": _("意见"),
+    "pool": _("资源池"),
+    "request": _("申请单"),
+    "reason": _("原因"),
+    "action": _("动作"),
+    "job": _("作业"),
+    "changes": _("变更"),
+    "retire_at": _("销毁时间"),
+    "name": _("名称"),
+    "locked": _("已锁定"),
+}
+DECISIONS = {"agree": _("同意"), "return": _("退回补正"), "refuse": _("不予同意")}
+
+
+def event_detail(key: str, value: object) -> str:
+    """One detail of an event in words."""
+    shown = str(DECISIONS.get(str(value), value)) if key == "decision" else str(value)
+    return f"{DETAILS.get(key, key)}: {shown}"
+
 
 def event_name(event: str) -> str:
     """The words of an event; one without words is shown as it is stored."""

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from controlplane.messages import text_of_fault
 from ui import assets, filters
-from ui.events import event_name, event_names
+from ui.events import event_detail, event_name, event_names
 from ui.icons import FALLBACK_ICON, ICONS
 from ui.preferences import current_language, current_preferences
 from ui.states import state_of
@@ -65,6 +65,7 @@ def install(app: Flask) -> None:
         memory=filters.memory,
         storage=filters.storage,
         local_date=filters.local_date,
+        by_dimension=by_dimension,
         exact_time=filters.exact_time,
         local_time=lambda at: filters.local_time(at, now()),
         duration=lambda seconds: filters.duration(seconds, current_language()),
@@ -89,6 +90,7 @@ def install(app: Flask) -> None:
         fault_text=lambda fault: text_of_fault(fault, current_language()),
         event_name=event_name,
         event_names=event_names,
+        event_detail=event_detail,
         sum_item=sum_item,
         costs_by_item=costs_by_item,
     )
@@ -139,6 +141,18 @@ def dimension_name(dimension: str) -> str:
         "storage_gib.ssd": gettext("高性能存储"),
     }
     return names.get(dimension, dimension)
+
+
+def by_dimension(amounts: Any) -> list[Any]:
+    """Bounds, effects, or the items of a mapping, in the order CPU, memory, storage."""
+    if isinstance(amounts, Mapping):
+        return sorted(amounts.items(), key=lambda item: _dimension_order(item[0]))
+    return sorted(amounts, key=lambda row: _dimension_order(row.dimension))
+
+
+def _dimension_order(dimension: str) -> tuple[int, str]:
+    order = ("vcpu", "memory_mib")
+    return (order.index(dimension) if dimension in order else len(order), dimension)
 
 
 def zone_name(zone: str) -> str:

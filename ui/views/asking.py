@@ -19,6 +19,7 @@ from controlplane.pipeline import Ask
 from controlplane.preparing import Preparation
 from controlplane.reports import requests as request_reports
 from controlplane.reports.directory import departments_for
+from controlplane.reports.estimates import estimated
 from controlplane.reports.prices import item_names, plan_prices
 from controlplane.reports.resources import find_resource
 from ui.declared_forms import FormContext, fault_links, field_groups
@@ -155,11 +156,14 @@ def summary(service_code: str, action_code: str) -> str:
     allow("request.create")
     asking = read_asking(service_code, action_code)
     preparation = control_plane().pipeline.prepare(subject(), asking.ask)
-    with control_plane().db.read() as session:
-        items = item_names(session)
-    return render_template(
-        "asking/_summary.html", asking=asking, preparation=preparation, items=items
-    )
+    plane = control_plane()
+    with plane.db.read() as session:
+        return render_template(
+            "asking/_summary.html",
+            asking=asking,
+            preparation=estimated(session, preparation, plane.clock()),
+            items=item_names(session),
+        )
 
 
 def service_of(code: str) -> Service:
@@ -224,7 +228,7 @@ def show_form(
         return render_template(
             "asking/form.html",
             asking=asking,
-            preparation=preparation,
+            preparation=estimated(session, preparation, plane.clock()),
             items=item_names(session),
             groups=groups,
             own=own,

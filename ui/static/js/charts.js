@@ -51,8 +51,8 @@ function options(data) {
     color: dark
       ? ["#4c93e6", "#8fc1f7", "#4fb8a4", "#e7a33c", "#a593e0", "#d1808f"]
       : ["#0a5ec2", "#5c9fe6", "#2f9c8c", "#f09f1f", "#7a67c7", "#b8566a"],
-    grid: { left: 8, right: 12, top: 40, bottom: 4, containLabel: true },
-    legend: { right: 0, top: 0, itemHeight: 11, itemWidth: 18, textStyle: text },
+    grid: { left: 8, right: 12, top: data.series.length > 1 ? 40 : 28, bottom: 4, containLabel: true },
+    legend: { show: data.series.length > 1, right: 0, top: 0, itemHeight: 11, itemWidth: 18, textStyle: text },
     tooltip: {
       trigger: "axis",
       renderMode: "richText",
