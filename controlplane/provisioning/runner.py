@@ -182,7 +182,8 @@ class _Events:
             self.outputs = self.outputs.get("outputs", self.outputs)
         if kind == "playbook_on_task_start":
             self._ordinal += 1
-            step = Step(self._ordinal, data.get("name", ""), "running", at_ms, None)
+            name = data.get("task") or data.get("name") or ""
+            step = Step(self._ordinal, name, "running", at_ms, None)
             self._open[data.get("task_uuid", "")] = step
             return step
         if kind in _TASK_ENDS and data.get("task_uuid") in self._open:
