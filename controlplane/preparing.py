@@ -112,7 +112,7 @@ def prepare(
     before = service.form_of(resource.spec) if resource else {}
     spec = service.spec_of({**before, **ask.form})
     faults += _change_faults(service, resource, spec) if resource and not faults else []
-    capacity = {} if faults else _capacity(service, spec, faults)
+    capacity = _capacity(service, spec, faults)
     asked_capacity = difference(resource.capacity if resource else {}, capacity)
     pools = (
         [session.get_one(Pool, resource.pool_code)]
@@ -190,10 +190,12 @@ def _resource_for(
 
 
 def _capacity(service: Service, spec: Mapping[str, Any], faults: list[Fault]) -> dict[str, int]:
+    """What is typed so far would take: shown while other fields are still empty or wrong."""
     try:
         return service.capacity_of(spec)
     except ExpressionError:
-        faults.append(Fault("field_type"))
+        if not faults:
+            faults.append(Fault("field_type"))
         return {}
 
 
