@@ -13,6 +13,9 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.openstack.dataplane.layout import Layout
 
+# TASK_COMM_LEN without its closing zero.
+COMM_LENGTH = 15
+
 
 class DataPlaneError(LabError):
     """The data plane could not do a step: says which, and what the tool answered."""
@@ -111,6 +114,16 @@ def pid_from(layout: Layout, pid_file: Path) -> int | None:
         return pid if lives_in == namespace_id(layout) else None
     except (OSError, ValueError):
         return None
+
+
+def programs_running() -> set[str]:
+    """The kernel's short names (at most COMM_LENGTH characters) of every live process."""
+    names = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _alive(int(entry.name)):
+            with contextlib.suppress(OSError):
+                names.add((entry / "comm").read_text().strip())
+    return names
 
 
 def end_processes(pids: Sequence[int], *, grace_s: float = 5) -> None:

@@ -81,7 +81,13 @@ def _attach_volumes_as_files() -> None:
 
 
 def prepare_neutron() -> None:
-    """Bind every pool's ports to the one chassis: OVN knows this machine, nova knows its pools."""
+    """Bind every pool's ports to the one chassis, and keep the database out of OVN's thread."""
+    _bind_to_the_chassis()
+    _handle_every_event_here()
+
+
+def _bind_to_the_chassis() -> None:
+    """OVN knows this machine only, nova knows its pools."""
     from neutron.common.ovn import utils
 
     original = utils.determine_bind_host
@@ -91,6 +97,32 @@ def prepare_neutron() -> None:
         return CHASSIS if host.startswith("compute-") else host
 
     utils.determine_bind_host = determine_bind_host
+
+
+def _handle_every_event_here() -> None:
+    """neutron shares OVN's events among its processes by a ring in the database, and reports itself
+    alive there from the thread that talks to OVN. On SQLite, with one writer, that thread waits for
+    a request that holds the write lock and itself waits for OVN: both fail after 30 s. This process
+    is the only one, so it is the whole ring."""
+    from neutron.plugins.ml2.drivers.ovn.mech_driver.ovsdb import ovsdb_monitor
+    from oslo_utils import timeutils
+
+    class SoleNode:
+        def __init__(self, node_uuid: str) -> None:
+            self.node_uuid = node_uuid
+
+        def get_node(self, _key: str) -> tuple[str, Any]:
+            """The node that handles an event, and when it was last alive."""
+            return self.node_uuid, timeutils.utcnow()
+
+    idl = ovsdb_monitor.OvnIdlDistributedLock
+    original = idl.__init__
+
+    def initialise(self: Any, *arguments: Any, **keywords: Any) -> None:
+        original(self, *arguments, **keywords)
+        self._hash_ring = SoleNode(self._node_uuid)
+
+    idl.__init__ = initialise
 
 
 def prepare_cinder() -> None:

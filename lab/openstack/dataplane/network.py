@@ -90,12 +90,10 @@ def up(layout: Layout) -> None:
 
 def _furnish(layout: Layout) -> None:
     run(inside(layout, ["ip", "link", "set", "lo", "up"]))
-    for key, value in (
-        ("net.ipv4.ip_forward", 1),
-        ("net.ipv6.conf.all.disable_ipv6", 1),
-        ("net.ipv6.conf.default.disable_ipv6", 1),
-    ):
-        run(inside(layout, ["sysctl", "-qw", f"{key}={value}"]))
+    # A process in the namespace sees the namespace's own values below /proc/sys/net.
+    for key in ("ipv4/ip_forward", "ipv6/conf/all/disable_ipv6", "ipv6/conf/default/disable_ipv6"):
+        script = f"if [ -e /proc/sys/net/{key} ]; then echo 1 > /proc/sys/net/{key}; fi"
+        run(inside(layout, ["sh", "-c", script]))
     run(inside(layout, ["nft", "-f", "-"]), stdin=_FIREWALL)
 
 
@@ -104,7 +102,8 @@ def _link(layout: Layout) -> None:
     veth = layout.veth
     peer = ["peer", "name", "host0", "netns", layout.namespace_file]
     run(["ip", "link", "add", veth, "type", "veth", *peer])
-    run(["sysctl", "-qw", f"net.ipv6.conf.{veth}.disable_ipv6=1"])
+    if (ipv6 := Path(f"/proc/sys/net/ipv6/conf/{veth}/disable_ipv6")).exists():
+        ipv6.write_text("1")
     prefix = layout.ranges.host_link.prefixlen
     own = f"{layout.namespace_address}/{prefix}"
     run(inside(layout, ["ip", "addr", "add", own, "dev", "host0"]))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.openstack.dataplane import record
-from lab.openstack.dataplane.commands import DataPlaneError, run, succeeds
+from lab.openstack.dataplane.commands import COMM_LENGTH, DataPlaneError, programs_running, run
 from lab.openstack.dataplane.layout import Layout
 from lab.openstack.dataplane.record import HostChanges
 
@@ -20,7 +20,7 @@ WANTED = [
     *("qemu-system-x86", "qemu-utils", "libvirt-daemon", "libvirt-daemon-system"),
     *("libvirt-clients", "libvirt-daemon-driver-qemu", "python3-libvirt"),
     *("openvswitch-switch", "ovn-central", "ovn-host", "nftables"),
-    *("busybox-static", "genisoimage", "cpio"),
+    *("iproute2", "busybox-static", "genisoimage", "cpio"),
 ]
 
 # Programs whose running proves that some copy of the lab still needs the packages.
@@ -102,7 +102,8 @@ def remove(layout: Layout, say: Callable[[str], None]) -> None:
     changes = record.load(layout.record_file)
     if not changes:
         return
-    if users := [name for name in _DAEMONS if succeeds(["pgrep", "-x", name[:15]])]:
+    running = programs_running()
+    if users := [name for name in _DAEMONS if name[:COMM_LENGTH] in running]:
         say(f"keeping the installed packages: {', '.join(users)} still runs for another copy")
         return
     going = sorted(set(changes.packages) & _installed())

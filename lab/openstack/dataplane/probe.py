@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -43,7 +44,8 @@ def ask(layout: Layout) -> ProbeResult:
     if platform.machine() != "x86_64":
         return ProbeResult(False, f"the lab's guest is built for x86_64, not {platform.machine()}")
     try:
-        network.check_ranges(layout)
+        if shutil.which("ip"):  # else it comes with the packages, and `prepare` checks
+            network.check_ranges(layout)
         coming = packages.check_installable(packages.missing())
     except LabError as error:
         return ProbeResult(False, str(error))
@@ -67,6 +69,7 @@ def prepare(layout: Layout, say: Callable[[str], None]) -> ProbeResult:
         return first
     try:
         packages.install(layout, say)
+        network.check_ranges(layout)
         guest.build(layout, say)
         accelerator = _remembered(layout) or _boot(layout)
     except (LabError, OSError) as error:
