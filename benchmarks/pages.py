@@ -41,7 +41,7 @@ PAGES = {
     ),
     "zhangjing": ("/", "/approvals/to-do", "/approvals/done", "/pools"),
     "chengang": ("/", "/resources", "/jobs", "/jobs/5", "/pools", "/quotas", "/requests"),
-    "sunli": ("/", "/months", "/months?by=day", "/pools"),
+    "sunli": ("/", "/months", "/prices", "/pools"),
     "zhouwei": ("/", "/requests", "/audit"),
     "admin": ("/departments", "/people", "/audit"),
 }
@@ -60,7 +60,6 @@ def main() -> int:
             for visitor in [_signed_in(url, login)]
             for path in paths
         ]
-        server.close()
     report("pages", figures, "bound")
     slow = [f.figure for f in figures if f.ratio > 1]
     if slow:

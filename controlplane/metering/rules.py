@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 #: A quoted month is 730 hours (8,760 hours a year / 12); a billed one is its real seconds.
 QUOTE_HOURS = 730
@@ -42,17 +41,14 @@ class LedgerLine:
     micro_yuan: int
 
 
-def round_half_up(value: Fraction) -> int:
-    """To the nearest whole number, a half away from zero (GB/T 8170 as finance applies it)."""
-    sign = -1 if value < 0 else 1
-    magnitude = abs(value)
-    return sign * ((2 * magnitude.numerator + magnitude.denominator) // (2 * magnitude.denominator))
+def divide_half_up(numerator: int, denominator: int) -> int:
+    """The quotient to the nearest whole number, a half away from zero (GB/T 8170)."""
+    magnitude = (2 * abs(numerator) + denominator) // (2 * denominator)
+    return -magnitude if numerator < 0 else magnitude
 
 
 def cost_micro_yuan(unit_seconds: int, price: PriceSegment) -> int:
-    return round_half_up(
-        Fraction(unit_seconds * price.micro_yuan_per_hour, price.unit_quantity * 3600)
-    )
+    return divide_half_up(unit_seconds * price.micro_yuan_per_hour, price.unit_quantity * 3600)
 
 
 def price_segments(prices: Iterable[tuple[str, int, int, int]]) -> dict[str, list[PriceSegment]]:
@@ -86,18 +82,20 @@ def rate(
     The exact sum of quantity x seconds is priced and rounded once; time without a price costs
     nothing and makes no line.
     """
-    sums: dict[PriceSegment, tuple[int, int]] = {}
+    sums: dict[tuple[str, int], list[int]] = {}
     for usage in usages:
         start, end = max(usage.t0, window[0]), min(usage.t1, window[1])
-        for segment in segments.get(usage.item, ()):
+        for place, segment in enumerate(segments.get(usage.item, ())):
             seconds = overlap_seconds(start, end, segment.t0, segment.t1)
             if seconds:
-                units, total = sums.get(segment, (0, 0))
-                sums[segment] = (units + usage.quantity * seconds, total + seconds)
-    return [
-        LedgerLine(segment.item, segment, units, seconds, cost_micro_yuan(units, segment))
-        for segment, (units, seconds) in sorted(sums.items(), key=lambda s: (s[0].item, s[0].t0))
-    ]
+                held = sums.setdefault((usage.item, place), [0, 0])
+                held[0] += usage.quantity * seconds
+                held[1] += seconds
+    lines = []
+    for (item, place), (units, seconds) in sorted(sums.items()):
+        segment = segments[item][place]
+        lines.append(LedgerLine(item, segment, units, seconds, cost_micro_yuan(units, segment)))
+    return lines
 
 
 def quote_month(

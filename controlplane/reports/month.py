@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -15,12 +16,21 @@ from sqlalchemy.orm import Session
 from controlplane.clock import LOCAL_ZONE, epoch_seconds, from_epoch, month_bounds
 from controlplane.errors import NotFound
 from controlplane.metering.models import UsageInterval
-from controlplane.metering.rules import LedgerLine, Usage, rate
+from controlplane.metering.rules import (
+    LedgerLine,
+    PriceSegment,
+    Usage,
+    cost_micro_yuan,
+    overlap_seconds,
+    rate,
+)
 from controlplane.metering.service import load_segments
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
 from controlplane.reports.scope import departments_in
 from controlplane.tenancy.models import Department
+
+DAY_SECONDS = 86_400
 
 
 @dataclass
@@ -103,16 +113,65 @@ def month_of(session: Session, subject: Subject, year: int, month: int, now: dat
     scope = departments_in(subject, "month.view", UsageInterval.department_id)
     segments = load_segments(session)
     totals: dict[int, DepartmentMonth] = {}
+    counted: dict[int, set[str]] = defaultdict(set)
     names = {d.id: d for d in session.scalars(sa.select(Department))}
-    for (department_id, _), usages in _usages(session, (start, until), scope).items():
-        total = totals.setdefault(department_id, DepartmentMonth(names[department_id]))
-        total.resources += 1
-        for line in rate(usages, segments, (start, until)):
-            total.micro_yuan += line.micro_yuan
-            _add(total.micro_yuan_by_item, line.item, line.micro_yuan)
-            _add(total.unit_seconds, line.item, line.unit_seconds)
+    for window, prices in _priced_windows(segments, start, until).items():
+        for department_id, resource_id, item, units in _held(session, window, prices, scope):
+            total = totals.get(department_id)
+            if total is None:
+                total = totals[department_id] = DepartmentMonth(names[department_id])
+            cost = cost_micro_yuan(int(units), prices[item])
+            counted[department_id].add(resource_id)
+            total.micro_yuan += cost
+            _add(total.micro_yuan_by_item, item, cost)
+            _add(total.unit_seconds, item, int(units))
+    for department_id, resources in counted.items():
+        totals[department_id].resources = len(resources)
     rows = sorted(totals.values(), key=lambda d: (-d.micro_yuan, d.department.path))
     return Month(year, month, start, end, until, rows)
+
+
+def _priced_windows(
+    segments: Mapping[str, Sequence[PriceSegment]], start: int, until: int
+) -> dict[tuple[int, int], dict[str, PriceSegment]]:
+    """The parts of [start, until) in which each item has one price, with those prices."""
+    windows: dict[tuple[int, int], dict[str, PriceSegment]] = defaultdict(dict)
+    for item, prices in segments.items():
+        for price in prices:
+            window = (max(start, price.t0), until if price.t1 is None else min(until, price.t1))
+            if window[0] < window[1]:
+                windows[window][item] = price
+    return windows
+
+
+def _held(
+    session: Session,
+    window: tuple[int, int],
+    items: Iterable[str],
+    scope: sa.ColumnElement[bool],
+) -> Iterable[Any]:
+    """(department, resource, item, quantity x seconds) within a window: what one line is made of.
+
+    Added up by the database, for a city has tens of thousands of lines a month.
+    """
+    start, until = window
+    t0 = sa.case((UsageInterval.t0 > start, UsageInterval.t0), else_=start)
+    t1 = sa.case((UsageInterval.t1 < until, UsageInterval.t1), else_=until)
+    return session.execute(
+        sa.select(
+            UsageInterval.department_id,
+            UsageInterval.resource_id,
+            UsageInterval.item,
+            sa.func.sum(UsageInterval.quantity * (t1 - t0)),
+        )
+        .where(
+            UsageInterval.item.in_(list(items)),
+            UsageInterval.t0 < until,
+            sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
+            scope,
+        )
+        .group_by(UsageInterval.department_id, UsageInterval.resource_id, UsageInterval.item)
+    )
 
 
 def _add(sums: dict[str, int], key: str, amount: int) -> None:
@@ -170,37 +229,62 @@ def city_cost_by_day(
     """(day, micro-yuan per item) of the month so far: the chart of the month's page.
 
     Each day is rated over the sum of all resources, so a day may differ from the ledger by the
-    rounding of its lines (below one micro-yuan a line).
+    rounding of its lines (below one micro-yuan a line). Prices change at midnight, never in a day.
     """
     start, _, until = _window(year, month, now)
     scope = departments_in(subject, "month.view", UsageInterval.department_id)
     segments = load_segments(session)
     days = _days(start, until)
-    sums: list[dict[str, int]] = [defaultdict(int) for _ in days]
-    usages = [u for us in _usages(session, (start, until), scope).values() for u in us]
-    for merged in _merge(usages, start):
-        for i in range(max(0, (merged.t0 - start) // 86400), len(days)):
-            if days[i][0] >= merged.t1:
+    units: list[dict[str, int]] = [defaultdict(int) for _ in days]
+    for usage in _summed_usages(session, (start, until), scope):
+        for i in range((usage.t0 - start) // DAY_SECONDS, len(days)):
+            seconds = overlap_seconds(usage.t0, usage.t1, *days[i])
+            if not seconds:
                 break
-            for line in rate([merged], segments, days[i]):
-                sums[i][line.item] += line.micro_yuan
+            units[i][usage.item] += usage.quantity * seconds
     return [
-        (from_epoch(day[0]).astimezone(LOCAL_ZONE).strftime("%m-%d"), dict(cost))
-        for day, cost in zip(days, sums, strict=True)
+        (
+            from_epoch(day[0]).astimezone(LOCAL_ZONE).strftime("%m-%d"),
+            _cost_of_day(held, segments, day[0]),
+        )
+        for day, held in zip(days, units, strict=True)
     ]
+
+
+def _cost_of_day(
+    unit_seconds: dict[str, int], segments: Mapping[str, Sequence[PriceSegment]], day: int
+) -> dict[str, int]:
+    cost = {}
+    for item, amount in unit_seconds.items():
+        for segment in segments.get(item, ()):
+            if segment.t0 <= day and (segment.t1 is None or day < segment.t1):
+                cost[item] = cost_micro_yuan(amount, segment)
+    return cost
 
 
 def _days(start: int, until: int) -> list[tuple[int, int]]:
     """Days are 86,400 s: Asia/Shanghai has no summer time."""
-    return [(t, min(t + 86400, until)) for t in range(start, until, 86400)]
+    return [(t, min(t + DAY_SECONDS, until)) for t in range(start, until, DAY_SECONDS)]
 
 
-def _merge(usages: Iterable[Usage], start: int) -> list[Usage]:
-    """Usages of the same item and bounds as one, quantities added: most live all month."""
-    sums: dict[tuple[str, int, int], int] = defaultdict(int)
-    for usage in usages:
-        sums[usage.item, max(usage.t0, start), usage.t1] += usage.quantity
-    return [Usage(item, quantity, t0, t1) for (item, t0, t1), quantity in sums.items()]
+def _summed_usages(
+    session: Session, window: tuple[int, int], *conditions: sa.ColumnElement[bool]
+) -> list[Usage]:
+    """Usage cut to the window, quantities of the same item and bounds added by the database: most
+    resources live all month, so few rows are left."""
+    start, until = window
+    t0 = sa.case((UsageInterval.t0 > start, UsageInterval.t0), else_=start)
+    t1 = sa.case((UsageInterval.t1 < until, UsageInterval.t1), else_=until)
+    rows = session.execute(
+        sa.select(UsageInterval.item, sa.func.sum(UsageInterval.quantity), t0, t1)
+        .where(
+            UsageInterval.t0 < until,
+            sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
+            *conditions,
+        )
+        .group_by(UsageInterval.item, t0, t1)
+    )
+    return [Usage(item, int(quantity), first, last) for item, quantity, first, last in rows]
 
 
 CSV_HEADER = (
