@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ansible.module_utils.egov_addresses import object_name
-from ansible.module_utils.egov_openstack import (
+from ansible_collections.egov.openstack.plugins.plugin_utils.addresses import object_name
+from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
     RESOURCE_ID_KEY,
     Cloud,
     CloudError,
@@ -22,11 +22,13 @@ DESCRIPTION_LIMIT = 255
 
 def find_server(cloud: Cloud, resource_id: str) -> Json | None:
     """The server tagged with the resource id; CloudError where there are two, which only a person can decide."""
-    servers = cloud.compute.get("/servers/detail", tags=object_name(resource_id))["servers"]
+    # The short listing costs the cloud a third of the detailed one, and mostly there is nothing to find.
+    servers = cloud.compute.get("/servers", tags=object_name(resource_id))["servers"]
     if len(servers) > 1:
         ids = ", ".join(server["id"] for server in servers)
         raise CloudError(f"{len(servers)} servers carry resource id {resource_id}: {ids}")
-    return servers[0] if servers else None
+    found = cloud.compute.find(f"/servers/{servers[0]['id']}") if servers else None
+    return found["server"] if found else None
 
 
 def find_image(cloud: Cloud, image: str) -> Json:
@@ -43,18 +45,15 @@ def find_image(cloud: Cloud, image: str) -> Json:
     return images[0]
 
 
-def flavor_name(vcpu: int, memory_mib: int, disk_gib: int) -> str:
-    """Name, and id, of the flavor of that size: an id made of the size is found with one call, by everybody."""
-    return f"gov.{vcpu}c{memory_mib}m{disk_gib}d"
-
-
 def ensure_flavor(cloud: Cloud, admin_cloud_name: str, size: Json) -> Json:
-    """The flavor (id, name) of `size` (vcpu, memory_mib, system_disk_gib); the platform's admin adds a missing one."""
-    name = flavor_name(size["vcpu"], size["memory_mib"], size["system_disk_gib"])
+    """The flavor (id, name, disk_gib) of `size` (vcpu, memory_mib, system_disk_gib).
+
+    Its id is made of the size, so that anybody finds it with one call. A missing one is added by the platform's admin.
+    """
+    name = f"gov.{size['vcpu']}c{size['memory_mib']}m{size['system_disk_gib']}d"
+    flavor = {"id": name, "name": name, "disk_gib": size["system_disk_gib"]}
     if cloud.compute.find(f"/flavors/{name}"):
-        return {"id": name, "name": name}
-    # Signed in as the admin only where it is needed: an admin's token is the costly and dangerous one.
-    admin = Cloud(admin_cloud_name)
+        return flavor
     body = {
         "id": name,
         "name": name,
@@ -63,14 +62,15 @@ def ensure_flavor(cloud: Cloud, admin_cloud_name: str, size: Json) -> Json:
         "disk": size["system_disk_gib"],
     }
     try:
-        admin.compute.post("/flavors", {"flavor": body})
+        # Signed in as the admin only where it is needed: an admin's token is the dangerous one.
+        Cloud(admin_cloud_name).compute.post("/flavors", {"flavor": body})
     except CloudError as error:
         # Another order of the same size was quicker, or somebody made the flavor by hand under another id.
         if error.status != 409:
             raise
         if not cloud.compute.find(f"/flavors/{name}"):
-            return {"id": _flavor_id_named(cloud, name), "name": name}
-    return {"id": name, "name": name}
+            flavor["id"] = _flavor_id_named(cloud, name)
+    return flavor
 
 
 def create_server(cloud: Cloud, wanted: Json, parts: Json) -> Json:
@@ -103,49 +103,65 @@ def create_server(cloud: Cloud, wanted: Json, parts: Json) -> Json:
     return server
 
 
-def wait_for_server(cloud: Cloud, server_id: str, states: tuple[str, ...], timeout_s: float) -> Json:
+def wait_for_server(cloud: Cloud, resource_id: str, states: tuple[str, ...], timeout_s: float) -> Json:
     """The server once it is in one of `states` with no task under way; CloudError with nova's reason on ERROR."""
+    # Asked so, the cloud looks into one table; the server itself, with its addresses, is read once at the end.
+    query = {"tags": object_name(resource_id), "status": [*states, "ERROR"]}
 
     def check() -> Json | None:
-        server = cloud.compute.get(f"/servers/{server_id}")["server"]
+        if not cloud.compute.get("/servers", **query)["servers"]:
+            return None
+        server = find_server(cloud, resource_id)
+        if server is None:
+            return None
         if server["status"] == "ERROR" and "ERROR" not in states:
             raise CloudError(f"server {server['name']} ended in ERROR: {fault_of(server)}")
         settled = server["status"] in states and server["OS-EXT-STS:task_state"] is None
         return server if settled else None
 
-    return wait_until(check, f"server {server_id} {' or '.join(states)}", timeout_s)
+    return wait_until(check, f"server of {resource_id} {' or '.join(states)}", timeout_s)
 
 
 def resize_server(
-    cloud: Cloud, server: Json, flavor: Json, timeout_s: float
+    cloud: Cloud, resource_id: str, server: Json, flavor: Json, timeout_s: float
 ) -> tuple[Json, bool]:
     """The server with the wanted flavor (id, name), confirmed, and whether it had to be resized.
 
-    It keeps its power state. Nova's own flavors never shrink a system disk; the caller refuses that beforehand.
+    It keeps its power state. A smaller system disk is refused here: the cloud says so only in an error state.
     """
     if server["status"] == "VERIFY_RESIZE":
         # An earlier run was ended between the resize and its confirmation.
-        server = _confirm_resize(cloud, server["id"], timeout_s)
+        server = _confirm_resize(cloud, resource_id, timeout_s)
     if server["flavor"]["original_name"] == flavor["name"]:
         return server, False
+    if server["flavor"]["disk"] > flavor["disk_gib"]:
+        raise CloudError(
+            f"the system disk has {server['flavor']['disk']} GiB; it cannot shrink to {flavor['disk_gib']} GiB"
+        )
     cloud.compute.post(f"/servers/{server['id']}/action", {"resize": {"flavorRef": flavor["id"]}})
-    resized = wait_for_server(cloud, server["id"], ("VERIFY_RESIZE", *AT_REST), timeout_s)
+    resized = wait_for_server(cloud, resource_id, ("VERIFY_RESIZE", *AT_REST), timeout_s)
     if resized["status"] != "VERIFY_RESIZE" and resized["flavor"]["original_name"] != flavor["name"]:
         # Nova answers a resize that no host can take by leaving the server as it was, with the reason in its actions.
         raise CloudError(f"server {server['name']} was not resized: {_last_failure(cloud, server)}")
-    return _confirm_resize(cloud, server["id"], timeout_s), True
+    return _confirm_resize(cloud, resource_id, timeout_s), True
 
 
-def set_power(cloud: Cloud, server: Json, power: str, timeout_s: float) -> tuple[Json, bool]:
+def set_power(
+    cloud: Cloud, resource_id: str, server: Json, power: str, timeout_s: float
+) -> tuple[Json, bool]:
     """The server started, stopped or rebooted (`power`: on, off, reboot), and whether anything was done."""
     wanted = {"on": "ACTIVE", "off": "SHUTOFF", "reboot": "ACTIVE"}[power]
     if power == "reboot" and server["status"] != "ACTIVE":
         raise CloudError(f"server {server['name']} is {server['status']}; only a running one reboots")
     if power != "reboot" and server["status"] == wanted:
         return server, False
-    action = {"on": {"os-start": None}, "off": {"os-stop": None}, "reboot": {"reboot": {"type": "SOFT"}}}[power]
+    action: Json = {
+        "on": {"os-start": None},
+        "off": {"os-stop": None},
+        "reboot": {"reboot": {"type": "SOFT"}},
+    }[power]
     cloud.compute.post(f"/servers/{server['id']}/action", action)
-    return wait_for_server(cloud, server["id"], (wanted,), timeout_s), True
+    return wait_for_server(cloud, resource_id, (wanted,), timeout_s), True
 
 
 def delete_server(cloud: Cloud, resource_id: str, timeout_s: float) -> bool:
@@ -191,11 +207,11 @@ def _add_keypair(cloud: Cloud, name: str, public_key: str) -> None:
             raise
 
 
-def _confirm_resize(cloud: Cloud, server_id: str, timeout_s: float) -> Json:
-    server = cloud.compute.get(f"/servers/{server_id}")["server"]
-    if server["status"] == "VERIFY_RESIZE":
-        cloud.compute.post(f"/servers/{server_id}/action", {"confirmResize": None})
-    return wait_for_server(cloud, server_id, AT_REST, timeout_s)
+def _confirm_resize(cloud: Cloud, resource_id: str, timeout_s: float) -> Json:
+    server = find_server(cloud, resource_id)
+    if server and server["status"] == "VERIFY_RESIZE":
+        cloud.compute.post(f"/servers/{server['id']}/action", {"confirmResize": None})
+    return wait_for_server(cloud, resource_id, AT_REST, timeout_s)
 
 
 def _flavor_id_named(cloud: Cloud, name: str) -> str:

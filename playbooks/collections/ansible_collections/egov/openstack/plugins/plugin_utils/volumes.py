@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.egov_openstack import (
+from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
     RESOURCE_ID_KEY,
     SLOT_KEY,
     Cloud,
@@ -121,6 +121,17 @@ def detach_volume(cloud: Cloud, volume_id: str, timeout_s: float) -> bool:
         return False
     wait_for_volume(cloud, volume_id, ("available",), timeout_s)
     return True
+
+
+def remove_volume(cloud: Cloud, volume: Json, timeout_s: float) -> None:
+    """Take one volume off its server and delete it with what is on it."""
+    detach_volume(cloud, volume["id"], timeout_s)
+    cloud.volume.delete(f"/volumes/{volume['id']}")
+    wait_until(
+        lambda: None if cloud.volume.find(f"/volumes/{volume['id']}") else True,
+        f"deletion of volume {volume['name']}",
+        timeout_s,
+    )
 
 
 def delete_volumes(cloud: Cloud, resource_id: str, timeout_s: float) -> bool:
