@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flask_babel import gettext
+from sqlalchemy.orm import Session
 
 from controlplane.catalogue.services import Service
+from controlplane.preparing import live_choices
 from controlplane.provisioning.models import Resource
 from ui.declared_forms import FormContext, field_groups
 from ui.forms import FormField
@@ -29,12 +31,16 @@ def answer_text(field: FormField) -> str:
     return f"{text} {field.unit}".strip() if text else gettext("无")
 
 
-def fact_rows(resource: Resource, service: Service | None) -> list[tuple[str, str, bool]]:
+def fact_rows(
+    session: Session, resource: Resource, service: Service | None
+) -> list[tuple[str, str, bool]]:
     """(label, text, whether it is long) of what was asked for."""
     if service is None:
         return [(name, str(value), False) for name, value in resource.spec.items()]
     form = service.form_of(resource.spec)
-    groups = field_groups(service, service.actions["provision"], FormContext(form))
+    action = service.actions["provision"]
+    choices = live_choices(session, service, action, resource.department, resource.zone)
+    groups = field_groups(service, action, FormContext(form, choices=choices))
     fields = [field for group in groups for field in group.fields]
     return [(f.label, answer_text(f), f.kind in ("ssh_key", "textarea", "rows")) for f in fields]
 

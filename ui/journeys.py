@@ -36,6 +36,7 @@ class TimelineEntry:
     who: str = ""
     note: str = ""
     said: str = ""
+    rank: int = 1  # of what happened in the same second, the later has the higher
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _approved(story: RequestStory) -> StepperStep:
     time = filters.local_time(request.decided_at, now()) if request.decided_at else ""
     if request.state == "in_approval":
         pending = story.pending_step
-        note = gettext("%(office)s办理中", office=name_of(pending.office)) if pending else ""
+        note = gettext("%(office)s审核中", office=name_of(pending.office)) if pending else ""
         return StepperStep(name, "now", note)
     if request.state in ("returned", "refused", "withdrawn"):
         words = {
@@ -138,7 +139,7 @@ def next_sentence(story: RequestStory, usually_seconds: int) -> tuple[str, str, 
         pending = story.pending_step
         office = name_of(pending.office) if pending else ""
         later = sum(step.state == "waiting" for step in story.steps)
-        sentence = gettext("等待%(office)s办理。", office=office)
+        sentence = gettext("现由%(office)s审核。", office=office)
         if later:
             sentence += ngettext("之后还有 %(num)s 个环节。", "之后还有 %(num)s 个环节。", later)
         return "blue", "hourglass-high", sentence + gettext("配额已预占，批准后自动开通。")
@@ -195,7 +196,7 @@ def shown_steps(steps: list[JobStep]) -> tuple[list[ShownStep], float]:
 def timeline(story: RequestStory) -> list[TimelineEntry]:
     """What happened, newest first."""
     entries = [*_decisions(story), *_events(story), *_deliveries(story)]
-    return sorted(entries, key=lambda entry: entry.at or now(), reverse=True)
+    return sorted(entries, key=lambda entry: (entry.at or now(), entry.rank), reverse=True)
 
 
 def _decisions(story: RequestStory) -> Iterator[TimelineEntry]:
@@ -238,7 +239,8 @@ def _events(story: RequestStory) -> Iterator[TimelineEntry]:
         if event.event in words:
             what, tone = words[event.event]
             said = str(event.data.get("reason", "") or "")
-            yield TimelineEntry(tone, what, event.at, event.actor_name, said=said)
+            rank = 0 if event.event == "request_submitted" else 3
+            yield TimelineEntry(tone, what, event.at, event.actor_name, said=said, rank=rank)
 
 
 def _deliveries(story: RequestStory) -> Iterator[TimelineEntry]:
@@ -246,12 +248,14 @@ def _deliveries(story: RequestStory) -> Iterator[TimelineEntry]:
     for job in story.jobs:
         if job.started_at and not job.payload.get("cleanup"):
             number = gettext("作业 %(number)s", number=job.number)
-            yield TimelineEntry("blue", gettext("开始开通"), job.started_at, system, number)
+            yield TimelineEntry("blue", gettext("开始开通"), job.started_at, system, number, rank=2)
     if request.state == "fulfilled" and request.closed_at:
-        yield TimelineEntry("green", gettext("交付完成，开始计量"), request.closed_at, system)
+        what = gettext("交付完成，开始计量")
+        yield TimelineEntry("green", what, request.closed_at, system, rank=3)
     if request.state == "failed" and request.closed_at:
         what = gettext("交付失败")
-        yield TimelineEntry("red", what, request.closed_at, system, said=first_line(request.reason))
+        said = first_line(request.reason)
+        yield TimelineEntry("red", what, request.closed_at, system, said=said, rank=3)
 
 
 def first_line(text: Any) -> str:

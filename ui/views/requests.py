@@ -6,11 +6,13 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane import messages
 from controlplane.approval.rules import OPINION_MAX_LENGTH, Decision, Outcome
 from controlplane.errors import InvalidInput, NotFound
+from controlplane.preparing import live_choices
 from controlplane.reports import requests as reports
 from controlplane.reports.prices import item_names
 from controlplane.reports.requests import RequestFilter, RequestStory
@@ -62,7 +64,7 @@ def show(request_id: int) -> str:
             "requests/show.html",
             **story_context(story),
             items=item_names(session),
-            answers=answers_of(story),
+            answers=answers_of(session, story),
             opinion="",
             opinion_max=OPINION_MAX_LENGTH,
             error="",
@@ -111,14 +113,15 @@ def my_step(story: RequestStory) -> Any:
     return None if story.request.applicant_id == subject().person_id else step
 
 
-def answers_of(story: RequestStory) -> list[tuple[str, list[tuple[str, str]]]]:
+def answers_of(session: Session, story: RequestStory) -> list[tuple[str, list[tuple[str, str]]]]:
     """What was asked, in words, by the form's groups; as stored if the service is gone."""
     row = story.request
     service = control_plane().catalogue.get(row.service)
     action = service.action(row.action) if service else None
     if service is None or action is None:
         return [(row.service, [(name, str(value)) for name, value in row.form.items()])]
-    groups = field_groups(service, action, FormContext(row.form))
+    choices = live_choices(session, service, action, row.department, row.zone)
+    groups = field_groups(service, action, FormContext(row.form, choices=choices))
     return [(g.title, [(f.label, answer_text(f)) for f in g.fields]) for g in groups]
 
 
@@ -157,7 +160,7 @@ def _with_error(request_id: int, refusal: InvalidInput, opinion: str) -> str:
             "requests/show.html",
             **story_context(story),
             items=item_names(session),
-            answers=answers_of(story),
+            answers=answers_of(session, story),
             opinion=opinion,
             opinion_max=OPINION_MAX_LENGTH,
             error=error,

@@ -65,7 +65,7 @@ def show(resource_id: str) -> str:
             row=resource,
             service=service,
             items=item_names(session),
-            facts=fact_rows(resource, service),
+            facts=fact_rows(session, resource, service),
             outputs=list(output_rows(resource.outputs)),
             machines_answer=plane.settings.machines_answer,
             commands=connection_commands(resource),

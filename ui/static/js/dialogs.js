@@ -24,7 +24,7 @@ export function startDialogs() {
     const button = field.form.querySelector("[data-needs-name]");
     button.disabled = field.value.trim() !== field.dataset.mustEqual;
   });
-  for (const field of document.querySelectorAll("dialog [data-must-equal]")) {
+  for (const field of document.querySelectorAll("[data-must-equal]")) {
     field.form.querySelector("[data-needs-name]").disabled = true;
   }
 

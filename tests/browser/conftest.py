@@ -1,0 +1,99 @@
+"""A real server over the sample city, and Debian's Chromium to look at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import waitress
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from controlplane.app import create_app
+from lab.city.story import people
+from tests.factories import City, make_city
+from ui import assets
+
+WIDE, PHONE = 1440, 390
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, headless, never asking anything of the Internet."""
+    path = os.environ.get("TEST_CHROMIUM") or shutil.which("chromium")
+    assert path, "browser tests need chromium and fonts-noto-cjk; `make test` installs them"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=path,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Site:
+    """A city served over HTTP."""
+
+    city: City
+    url: str
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """The sample city on a port of its own."""
+    assets.build()
+    city = make_city(tmp_path)
+    server = waitress.create_server(
+        create_app(city.control_plane), host="127.0.0.1", port=0, threads=4
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield Site(city, f"http://127.0.0.1:{server.effective_port}")
+    server.close()
+    thread.join(timeout=10)
+    city.control_plane.db.dispose()
+
+
+@dataclass
+class Visit:
+    """One signed-in person's browser window; collects whatever the browser complains about."""
+
+    context: BrowserContext
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        """Go to a page and wait until it and its scripts are there."""
+        response = self.page.goto(f"{self.url}{path}", wait_until="load")
+        assert response is not None
+        assert response.status == 200, f"{path}: {response.status}"
+
+
+def visit(
+    browser: Browser, site: Site, login: str, *, language: str = "zh", width: int = WIDE
+) -> Visit:
+    """Signs `login` in through the sign-in page."""
+    height = 960 if width == WIDE else 844
+    context = browser.new_context(viewport={"width": width, "height": height})
+    context.add_cookies([{"name": "language", "value": language, "url": site.url}])
+    page = context.new_page()
+    found = Visit(context, page, site.url)
+
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            found.complaints.append(f"{page.url}: {message.text}")
+
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: found.complaints.append(f"{page.url}: {error}"))
+    found.open("/sign-in")
+    page.fill("#login", login)
+    page.fill("#password", people()[login].password)
+    page.click("form button[type=submit]")
+    page.wait_for_url(f"{site.url}/")
+    return found

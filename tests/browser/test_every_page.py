@@ -1,0 +1,159 @@
+"""Every page, in both languages, at both widths: heading, title, labels, no sideways scroll."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, Page
+
+from controlplane.app import create_app
+from controlplane.approval.rules import Decision
+from tests.browser.conftest import PHONE, WIDE, Site, visit
+
+#: endpoint -> (who opens it, its address); {request}, {returned}, {resource}, {retiring}, {job} and
+#: {department} are filled in. Fragments, files and redirects have no page of their own.
+PAGES = {
+    "home.index": [(login, "/") for login in ("limin", "zhangjing", "chengang", "sunli", "admin")],
+    "catalogue.index": [("limin", "/catalogue")],
+    "asking.apply": [
+        ("limin", "/catalogue/drill/apply"),
+        ("sunhong", "/catalogue/drill/apply"),
+        ("limin", "/catalogue/drill/apply?request={returned}"),
+    ],
+    "asking.change": [("limin", "/resources/{resource}/change/{change}")],
+    "requests.index": [("limin", "/requests"), ("limin", "/requests?state=failed&q=x")],
+    "requests.show": [
+        ("limin", "/requests/{request}"),
+        ("limin", "/requests/{returned}"),
+        ("zhangjing", "/requests/{request}"),
+    ],
+    "resources.index": [("limin", "/resources"), ("chengang", "/resources?q=nothing")],
+    "resources.show": [("limin", "/resources/{resource}"), ("chengang", "/resources/{retiring}")],
+    "operating.confirm": [
+        ("limin", "/resources/{resource}/actions/retire"),
+        ("chengang", "/resources/{retiring}/actions/retire_now"),
+    ],
+    "approvals.to_do": [("zhangjing", "/approvals/to-do")],
+    "approvals.done": [("zhangjing", "/approvals/done")],
+    "jobs.index": [("chengang", "/jobs")],
+    "jobs.show": [("chengang", "/jobs/{job}")],
+    "pools.index": [("chengang", "/pools")],
+    "pools.quotas": [("sunli", "/quotas"), ("limin", "/quotas")],
+    "finance.month": [("sunli", "/months"), ("limin", "/months")],
+    "finance.month_of": [("sunli", "/months/2026-10")],
+    "finance.department": [("sunli", "/months/2026-11/departments/{department}")],
+    "finance.resource": [("sunli", "/months/2026-11/resources/{resource}")],
+    "finance.prices": [("sunli", "/prices")],
+    "admin.departments": [("admin", "/departments")],
+    "admin.people": [("admin", "/people")],
+    "admin.audit": [("zhouwei", "/audit")],
+    "account.token": [("limin", "/account/token")],
+    "search.index": [("limin", "/search?q=系统"), ("limin", "/search?q=nothing")],
+}
+NOT_PAGES = {
+    "static", "healthz", "assets.file", "preferences.choose", "auth.sign_in",
+    "requests.progress", "jobs.steps", "jobs.log", "jobs.log_text", "finance.csv",
+}  # fmt: skip
+
+#: What a person or a screen reader would stumble over, found in the page itself.
+STUMBLES = """() => {
+  const found = [];
+  const all = (selector) => [...document.querySelectorAll(selector)];
+  const named = (element) => element.textContent.trim() || element.getAttribute("aria-label");
+  if (all("h1").length !== 1) found.push("not exactly one h1");
+  if (!document.title.trim()) found.push("no title");
+  const over = document.documentElement.scrollWidth - innerWidth;
+  if (over > 0) found.push(`scrolls sideways by ${over} px`);
+  for (const field of all("input:not([type=hidden]), select, textarea")) {
+    if (!field.labels?.length && !field.getAttribute("aria-label")) {
+      found.push(`no label: ${field.name || field.id}`);
+    }
+  }
+  for (const element of all("a, button, summary")) {
+    if (element.getClientRects().length > 0 && !named(element)) {
+      found.push(`no words: ${element.outerHTML.slice(0, 90)}`);
+    }
+  }
+  const ids = all("[id]").map((element) => element.id);
+  for (const id of new Set(ids)) {
+    if (ids.filter((other) => other === id).length > 1) found.push(`id twice: ${id}`);
+  }
+  for (const element of all("[style], [onclick], [onchange]")) {
+    if (!element.closest(".chart-space")) found.push(`style or handler: ${element.tagName}`);
+  }
+  return found;
+}"""
+
+#: What a thumb would miss on the phone: targets below 44 px.
+SMALL_TARGETS = """() => {
+  const targets = "a.btn, button, summary, .side-entry, select, input[type=text], textarea";
+  return [...document.querySelectorAll(targets)]
+    .filter((element) => element.getClientRects().length > 0)
+    .map((element) => [element, Math.round(element.getBoundingClientRect().height)])
+    .filter(([, height]) => height > 0 && height < 44)
+    .map(([element, height]) => `${element.outerHTML.slice(0, 80)} is ${height} px high`);
+}"""
+
+
+def prepared(site: Site) -> dict[str, str]:
+    """A city in which every page has something to show; the words for PAGES."""
+    city = site.city
+    resource, retiring = city.delivered(), city.delivered(system_name="退订中的系统")
+    city.control_plane.operations.retire_resource(city.person("limin"), retiring, "退订中的系统")
+    city.deliver()
+    returned = city.submit(system_name="待补正系统")
+    city.decide("zhangjing", returned, Decision.RETURN, "请补充等保备案号")
+    request = city.submit(system_name="审批中系统")
+    city.approve(city.submit(system_name="交付失败的系统"))
+    city.fail_jobs()
+    city.clock.advance(hours=5)
+    service = city.control_plane.catalogue["drill"]
+    change = service.action_of_kind("change")
+    return {
+        "resource": resource,
+        "retiring": retiring,
+        "request": str(request),
+        "returned": str(returned),
+        "job": "1",
+        "department": str(city.department_id("civil-affairs")),
+        "change": change.code if change else "",
+    }
+
+
+def test_every_page_is_looked_at(site: Site) -> None:
+    app: Flask = create_app(site.city.control_plane)
+    endpoints = {
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if "GET" in (rule.methods or ()) and not rule.rule.startswith(("/api", "/openapi"))
+    }
+    assert endpoints - NOT_PAGES == set(PAGES), "list new pages here, so that they are looked at"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_pages(browser: Browser, site: Site, language: str, width: int) -> None:
+    names = prepared(site)
+    by_person: dict[str, list[str]] = {}
+    for pages in PAGES.values():
+        for login, path in pages:
+            by_person.setdefault(login, []).append(path.format(**names))
+    stumbles: list[str] = []
+    for login, paths in by_person.items():
+        visitor = visit(browser, site, login, language=language, width=width)
+        for path in paths:
+            visitor.open(path)
+            stumbles += [f"{login} {path}: {s}" for s in look_at(visitor.page, language, width)]
+        stumbles += visitor.complaints
+        visitor.context.close()
+    assert stumbles == []
+
+
+def look_at(page: Page, language: str, width: int) -> list[str]:
+    """Everything wrong with the page in hand."""
+    found: list[str] = page.evaluate(STUMBLES)
+    if page.locator("html").get_attribute("lang") != ("zh-CN" if language == "zh" else "en"):
+        found.append("wrong lang")
+    if width == PHONE:
+        found += page.evaluate(SMALL_TARGETS)
+    return found
