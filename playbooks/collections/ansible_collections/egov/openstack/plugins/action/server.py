@@ -79,7 +79,16 @@ class ActionModule(CloudAction):
         (
             "state",
             "present",
-            "name admin_cloud image vcpu memory_mib system_disk_gib network security_group".split(),
+            [
+                "name",
+                "admin_cloud",
+                "image",
+                "vcpu",
+                "memory_mib",
+                "system_disk_gib",
+                "network",
+                "security_group",
+            ],
         )
     ]
 
@@ -115,7 +124,9 @@ def build(cloud: Cloud, wanted: Json, pool: ThreadPoolExecutor) -> tuple[bool, J
     }
     create_server(cloud, wanted, parts)
     volumes = submit_volumes(pool, cloud, wanted, existing.result() if existing else {})
-    address = pool.submit(settle_address, cloud, wanted, port) if wanted["floating_network"] else None
+    address = (
+        pool.submit(settle_address, cloud, wanted, port) if wanted["floating_network"] else None
+    )
     server = wait_for_server(cloud, resource_id, SETTLED, timeout_s)
     held, _ = attach_all(cloud, server, volumes, timeout_s)
     return True, outputs_of(server, port, address.result()[0] if address else None, held)
@@ -148,7 +159,9 @@ class Change:
         for volume in surplus:
             remove_volume(cloud, volume, timeout_s)
         resized_or_moved = resized or address.result()[1]
-        changed = resized_or_moved or attached or bool(surplus) or any(v.result()[1] for v in volumes)
+        changed = (
+            resized_or_moved or attached or bool(surplus) or any(v.result()[1] for v in volumes)
+        )
         return changed, outputs_of(server, port.result(), address.result()[0], held)
 
     def _surplus(self, existing: dict[str, Json]) -> list[Json]:

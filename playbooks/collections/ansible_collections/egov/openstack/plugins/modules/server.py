@@ -1,18 +1,18 @@
 #!/usr/bin/python
-"""Ansible module egov_server: one server of the government cloud with its port, address and data volumes."""
+"""Documentation of the action plug-in of the same name: one server with all that belongs to it."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 ---
-module: egov_server
+module: server
 short_description: One server with its port, floating address and data volumes, found again by its resource id
 description:
   - Brings the server of one resource of the control plane to the wanted state, in one call.
   - Every object carries the resource id, so that a second run, also after an answer of the cloud that got lost,
     finds what the first one made and creates nothing twice.
   - One module instead of six of C(openstack.cloud), because a run of those takes longer to start than the cloud takes
-    to build the server; see C(module_utils/egov_openstack.py).
+    to build the server; see C(plugin_utils/rest.py).
 options:
   cloud:
     description: Entry of clouds.yaml, scoped to the department's project.
@@ -36,6 +36,11 @@ options:
     description: With C(present), fail where the server is not there instead of creating it.
     type: bool
     default: false
+  surplus_volumes:
+    description: What a change does with data volumes that are not asked for any more.
+    type: str
+    choices: [refuse, delete]
+    default: refuse
   name:
     description: Name of the server on the cloud.
     type: str
@@ -96,7 +101,7 @@ author: Government cloud platform team
 
 EXAMPLES = r"""
 - name: A small server with one data volume
-  egov_server:
+  egov.openstack.server:
     cloud: department
     admin_cloud: admin
     resource_id: 1f0e7c1e-8a3b-4e53-9a0e-5f4f6c1d2e3f
@@ -118,4 +123,3 @@ outputs:
   type: dict
   returned: where the server exists
 """
-

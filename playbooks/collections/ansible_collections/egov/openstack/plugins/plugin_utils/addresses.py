@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.egov.openstack.plugins.plugin_utils.rest import Cloud, CloudError, Json, create_once
+from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
+    Cloud,
+    CloudError,
+    Json,
+    create_once,
+)
 
 
 def object_name(resource_id: str) -> str:

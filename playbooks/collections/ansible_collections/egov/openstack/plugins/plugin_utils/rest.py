@@ -149,9 +149,7 @@ class Cloud:
 def read_cloud_entry(name: str, config_file: str | None = None) -> Json:
     """The entry `name` of clouds.yaml, with the secure.yaml beside it laid over it, as openstacksdk does."""
     path = Path(
-        config_file
-        or os.environ.get("OS_CLIENT_CONFIG_FILE")
-        or "~/.config/openstack/clouds.yaml"
+        config_file or os.environ.get("OS_CLIENT_CONFIG_FILE") or "~/.config/openstack/clouds.yaml"
     ).expanduser()
     if not path.is_file():
         raise CloudError(f"there is no {path}; name it in OS_CLIENT_CONFIG_FILE")
@@ -163,7 +161,9 @@ def read_cloud_entry(name: str, config_file: str | None = None) -> Json:
         secret = _clouds_in(secure).get(name, {})
         entry = {**entry, **secret, "auth": {**entry.get("auth", {}), **secret.get("auth", {})}}
     if "auth_url" not in entry.get("auth", {}):
-        raise CloudError(f"cloud {name!r} in {path} has no auth.auth_url (profiles are not read here)")
+        raise CloudError(
+            f"cloud {name!r} in {path} has no auth.auth_url (profiles are not read here)"
+        )
     return entry
 
 
@@ -219,7 +219,9 @@ def _sign_in(name: str, entry: Json) -> Any:
         "v3token": v3.Token,
     }
     if auth_type not in plugins:
-        raise CloudError(f"cloud {name!r}: auth_type {auth_type!r} is not one of {', '.join(plugins)}")
+        raise CloudError(
+            f"cloud {name!r}: auth_type {auth_type!r} is not one of {', '.join(plugins)}"
+        )
     try:
         return plugins[auth_type](**auth)
     except TypeError as error:

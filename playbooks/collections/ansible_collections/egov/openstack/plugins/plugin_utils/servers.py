@@ -103,7 +103,9 @@ def create_server(cloud: Cloud, wanted: Json, parts: Json) -> Json:
     return server
 
 
-def wait_for_server(cloud: Cloud, resource_id: str, states: tuple[str, ...], timeout_s: float) -> Json:
+def wait_for_server(
+    cloud: Cloud, resource_id: str, states: tuple[str, ...], timeout_s: float
+) -> Json:
     """The server once it is in one of `states` with no task under way; CloudError with nova's reason on ERROR."""
     # Asked so, the cloud looks into one table; the server itself, with its addresses, is read once at the end.
     query = {"tags": object_name(resource_id), "status": [*states, "ERROR"]}
@@ -140,7 +142,10 @@ def resize_server(
         )
     cloud.compute.post(f"/servers/{server['id']}/action", {"resize": {"flavorRef": flavor["id"]}})
     resized = wait_for_server(cloud, resource_id, ("VERIFY_RESIZE", *AT_REST), timeout_s)
-    if resized["status"] != "VERIFY_RESIZE" and resized["flavor"]["original_name"] != flavor["name"]:
+    if (
+        resized["status"] != "VERIFY_RESIZE"
+        and resized["flavor"]["original_name"] != flavor["name"]
+    ):
         # Nova answers a resize that no host can take by leaving the server as it was, with the reason in its actions.
         raise CloudError(f"server {server['name']} was not resized: {_last_failure(cloud, server)}")
     return _confirm_resize(cloud, resource_id, timeout_s), True
@@ -152,7 +157,9 @@ def set_power(
     """The server started, stopped or rebooted (`power`: on, off, reboot), and whether anything was done."""
     wanted = {"on": "ACTIVE", "off": "SHUTOFF", "reboot": "ACTIVE"}[power]
     if power == "reboot" and server["status"] != "ACTIVE":
-        raise CloudError(f"server {server['name']} is {server['status']}; only a running one reboots")
+        raise CloudError(
+            f"server {server['name']} is {server['status']}; only a running one reboots"
+        )
     if power != "reboot" and server["status"] == wanted:
         return server, False
     action: Json = {
@@ -193,7 +200,9 @@ def fault_of(server: Json) -> str:
 
 def one_line(text: str) -> str:
     """`text` as nova and cinder take it in a description: no control characters, no more than their limit."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:DESCRIPTION_LIMIT]
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[
+        :DESCRIPTION_LIMIT
+    ]
 
 
 def _add_keypair(cloud: Cloud, name: str, public_key: str) -> None:
