@@ -163,8 +163,7 @@ class OpenStackCloud:
         return openstack.connect(
             load_yaml_config=False,
             load_envvars=False,
-            api_timeout=API_TIMEOUT_SECONDS,
-            **copy.deepcopy(dict(entry)),
+            **{"api_timeout": API_TIMEOUT_SECONDS, **copy.deepcopy(dict(entry))},
         )
 
 

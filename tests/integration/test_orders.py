@@ -1,0 +1,210 @@
+"""Orders of departments on the real cloud: made, changed, operated, retired, kept apart."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+from openstack.exceptions import ResourceNotFound
+
+from controlplane.admission.models import Pool
+from controlplane.applying import apply_declared
+from controlplane.metering.models import UsageInterval
+from controlplane.quotas import load_quotas
+from tests.integration.live_city import LiveCity, connect, vm
+
+# The SDK warns of its own future at every connection and every object.
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
+
+def intervals(city: LiveCity, resource_id: str, item: str) -> list[tuple[int, bool]]:
+    """(quantity, whether it still runs) in order."""
+    with city.control_plane.db.read() as session:
+        rows = session.scalars(
+            sa.select(UsageInterval)
+            .where(UsageInterval.resource_id == resource_id, UsageInterval.item == item)
+            .order_by(UsageInterval.t0, UsageInterval.id)
+        )
+        return [(row.quantity, row.t1 is None) for row in rows]
+
+
+def test_a_vm_with_a_volume_and_an_address_is_what_was_asked_for(city: LiveCity) -> None:
+    resource_id = city.delivered_vm(
+        data_volumes=[{"size_gib": 20, "type": "ssd"}], floating_address=True
+    )
+    server = city.server(resource_id)
+    assert server.status == "ACTIVE"
+    assert server.project_id == city.project_id()
+    assert (server.flavor["vcpus"], server.flavor["ram"], server.flavor["disk"]) == (1, 2048, 10)
+    resource = city.resource(resource_id)
+    assert resource.outputs["server_id"] == server.id
+    assert server.availability_zone == resource.pool_code
+    (volume,) = city.volumes(resource_id)
+    assert (volume.size, volume.volume_type, volume.status) == (20, "ssd", "in-use")
+    assert volume.attachments[0]["server_id"] == server.id
+    (address,) = city.floating_addresses(resource_id)
+    assert resource.outputs["addresses"]["floating"] == address.floating_ip_address
+    assert address.fixed_ip_address == resource.outputs["addresses"]["fixed"]
+    assert intervals(city, resource_id, "vcpu") == [(1, True)]
+    assert intervals(city, resource_id, "storage_gib.ssd") == [(20, True)]
+    assert city.admin.compute.find_keypair(f"egov-{resource_id}") is None
+
+
+def test_a_vm_grows_and_shrinks_and_its_volumes_grow_and_become_more(city: LiveCity) -> None:
+    resource_id = city.delivered_vm(data_volumes=[{"size_gib": 5, "type": "standard"}])
+    server_id, volume_id = city.server(resource_id).id, city.volumes(resource_id)[0].id
+    grown = [{"size_gib": 8, "type": "standard"}, {"size_gib": 3, "type": "ssd"}]
+    city.fulfilled(city.change(resource_id, plan="large", data_volumes=grown))
+    server = city.server(resource_id)
+    assert (server.id, server.status, server.flavor["vcpus"]) == (server_id, "ACTIVE", 4)
+    volumes = city.volumes(resource_id)
+    assert [(v.size, v.volume_type, v.status) for v in volumes] == [
+        (8, "standard", "in-use"),
+        (3, "ssd", "in-use"),
+    ]
+    assert volumes[0].id == volume_id, "the data is where it was"
+    assert city.resource(resource_id).capacity["vcpu"] == 4
+    city.fulfilled(city.change(resource_id, plan="standard"))
+    server = city.server(resource_id)
+    assert (server.id, server.status, server.flavor["vcpus"]) == (server_id, "ACTIVE", 2)
+    assert intervals(city, resource_id, "vcpu") == [(1, False), (4, False), (2, True)]
+
+
+def test_a_vm_is_stopped_started_and_rebooted(city: LiveCity) -> None:
+    resource_id = city.delivered_vm()
+    server_id = city.server(resource_id).id
+    for action, on_cloud, with_us in (
+        ("power_off", "SHUTOFF", "stopped"),
+        ("power_on", "ACTIVE", "active"),
+        ("reboot", "ACTIVE", "active"),
+    ):
+        city.operate(resource_id, action)
+        server = city.server(resource_id)
+        assert (server.id, server.status) == (server_id, on_cloud)
+        assert city.resource(resource_id).state == with_us
+    assert intervals(city, resource_id, "vcpu") == [(1, True)], "stopped or not, it is held"
+
+
+def test_a_resize_of_a_stopped_vm_leaves_it_stopped(city: LiveCity) -> None:
+    resource_id = city.delivered_vm()
+    city.operate(resource_id, "power_off")
+    city.fulfilled(city.change(resource_id, plan="standard"))
+    server = city.server(resource_id)
+    assert (server.status, server.flavor["vcpus"]) == ("SHUTOFF", 2)
+    assert city.resource(resource_id).state == "stopped"
+
+
+def test_a_retired_vm_stops_first_and_is_destroyed_after_its_grace_period(city: LiveCity) -> None:
+    resource_id = city.delivered_vm(data_volumes=[{"size_gib": 2, "type": "standard"}])
+    limin, operations = city.person("limin"), city.control_plane.operations
+    operations.retire_resource(limin, resource_id, "低保核对系统")
+    city.worker.wake()
+    city.idle()
+    assert city.server(resource_id).status == "SHUTOFF"
+    operations.cancel_retirement(limin, resource_id)
+    city.worker.wake()
+    city.idle()
+    assert city.server(resource_id).status == "ACTIVE"
+    operations.retire_resource(limin, resource_id, "低保核对系统")
+    city.worker.wake()
+    city.idle()
+    city.ticks.destroy_due()
+    city.idle()
+    assert len(city.servers(resource_id)) == 1, "six days and more to think better of it"
+    city.clock.advance(days=7, minutes=1)
+    city.ticks.destroy_due()
+    city.worker.wake()
+    city.idle()
+    assert city.servers(resource_id) == []
+    assert city.volumes(resource_id) == []
+    assert city.resource(resource_id).state == "retired"
+
+
+def test_an_engineer_destroys_at_once(city: LiveCity) -> None:
+    resource_id = city.delivered_vm(floating_address=True)
+    name = city.resource(resource_id).name
+    city.control_plane.operations.retire_now(city.person("chengang"), resource_id, name)
+    city.worker.wake()
+    city.idle()
+    assert city.servers(resource_id) == []
+    assert city.resource(resource_id).state == "retired"
+    assert intervals(city, resource_id, "vcpu") == [(1, False)]
+
+
+def test_a_department_is_set_up_once_for_orders_that_come_at_once(city: LiveCity) -> None:
+    """Human resources have no project yet: two orders together bring one about."""
+    subject, form = city.person("zhaoguodong"), vm()
+    together = threading.Barrier(2)
+
+    def order(_number: int) -> int:
+        together.wait()
+        return city.control_plane.pipeline.submit_request(subject, form)
+
+    with ThreadPoolExecutor(2) as pool:
+        ids = list(pool.map(order, range(2)))
+    for request_id in ids:
+        city.approve(request_id)
+    city.worker.wake()
+    resources = [city.fulfilled(request_id) for request_id in ids]
+    project_id = city.project_id("human-resources")
+    assert {city.server(r).project_id for r in resources} == {project_id}
+    (first, second) = (city.jobs(resource_id=resource_id)[0] for resource_id in resources)
+    assert first.site_id == second.site_id
+    assert len(city.jobs(action="onboard", site_id=first.site_id)) == 1
+    for kind in (city.admin.network.networks, city.admin.network.routers):
+        assert len(list(kind(project_id=project_id))) == 1
+
+
+def test_departments_do_not_see_each_other_on_the_cloud(city: LiveCity) -> None:
+    ours = city.server(city.delivered_vm())
+    theirs = city.server(city.delivered_vm("zhaoguodong"))
+    stranger = connect(city.entry, project_name=f"egov-{city.code('human-resources')}-internet")
+    try:
+        assert [s.id for s in stranger.compute.servers()] == [theirs.id]
+        with pytest.raises(ResourceNotFound):
+            stranger.compute.get_server(ours.id)
+        assert [n.name for n in stranger.network.networks(is_router_external=False)] == [
+            f"egov-{city.code('human-resources')}-internet"
+        ]
+    finally:
+        stranger.close()
+
+
+def test_the_quota_on_the_cloud_is_the_declared_one_and_follows_it(city: LiveCity) -> None:
+    resource_id = city.delivered_vm()
+    project_id = city.project_id()
+
+    def on_cloud() -> tuple[int, int, int]:
+        compute = city.admin.compute.get_quota_set(project_id)
+        volume = city.admin.block_storage.get_quota_set(project_id)
+        return compute.cores, compute.ram, volume.gigabytes
+
+    assert on_cloud() == (40, 163840, 2048 + 1024)
+    settings = city.control_plane.settings
+    file = settings.quotas_dir / "quotas.yml"
+    before = file.read_text(encoding="utf-8")
+    entry = f"{{department: {city.code('civil-affairs')}, zone: internet, capacity: {{vcpu: "
+    assert f"{entry}40" in before
+    for text, bound in ((before.replace(f"{entry}40", f"{entry}64"), 64), (before, 40)):
+        file.write_text(text, encoding="utf-8")
+        with city.control_plane.db.transaction() as session:
+            declared = load_quotas(settings.quotas_dir)
+            apply_declared(session, settings, declared, city.clock())
+        city.worker.wake()
+        city.idle()
+        assert on_cloud() == (bound, 163840, 2048 + 1024)
+    assert len(city.servers(resource_id)) == 1
+
+
+def test_the_pool_s_capacity_is_read_from_the_cloud(city: LiveCity) -> None:
+    resource_id = city.delivered_vm()
+    pool = city.resource(resource_id).pool_code
+    city.ticks.read_pools()
+    with city.control_plane.db.read() as session:
+        row = session.get_one(Pool, pool)
+        assert row.cloud_error == ""
+        assert row.cloud_capacity is not None
+        assert row.cloud_capacity["vcpu"] >= 800
+        assert {"name": "lab-tiny"}.items() <= row.cloud_images[0].items()
