@@ -6,6 +6,7 @@ Imported in the services' own environment: everything of OpenStack is imported w
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -35,6 +36,8 @@ def prepare_nova() -> None:
     # nova reads a guest's console by opening its terminal; a service without a terminal of its own
     # thereby gets that one as controlling terminal, and would end by SIGHUP when the guest does.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # nova asks blkid about disks it resizes, and blkid keeps a cache below /run unless told where.
+    os.environ["BLKID_FILE"] = str(Path(CONF.state_path) / "blkid.tab")
     _keep_offloads_off()
     _attach_volumes_as_files()
     driver = importlib.import_module("lab.openstack.dataplane.nova_driver")
