@@ -34,6 +34,9 @@ from controlplane.provisioning.service import Step
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
 
+#: How long a job waits whose service this process does not know.
+UNKNOWN_SERVICE_SECONDS = 60
+
 
 @dataclass(frozen=True)
 class Run:
@@ -83,11 +86,24 @@ class Delivery:
                 job = provisioning.claim_job(session, worker=worker, lease=self._lease, now=now)
                 if job is None:
                     return None
+                if not self._is_known(job):
+                    self._put_off(job)
+                    continue
                 if job.cancel_asked or job.attempt > job.attempts_max:
                     reason = "cancelled" if job.cancel_asked else "its worker died at every try"
                     self._end_badly(session, job, reason)
                     continue
                 return self._run_of(session, job)
+
+    def _is_known(self, job: Job) -> bool:
+        return job.resource is None or job.service in self.catalogue
+
+    def _put_off(self, job: Job) -> None:
+        """This process does not know the service (a newer one may): no reason to give it up, and
+        none to stand in the way of other jobs."""
+        job.attempt -= 1
+        later = self.clock() + timedelta(seconds=UNKNOWN_SERVICE_SECONDS)
+        provisioning.retry_job(job, later, f"service {job.service} is not in the catalogue")
 
     def take_over_from_dead(self, is_dead: Callable[[str], bool]) -> int:
         """At a worker's start: jobs of workers known to be dead need not wait for their lease."""

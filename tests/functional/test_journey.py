@@ -385,3 +385,18 @@ def test_a_cancelled_job_ends_and_its_build_is_cleaned_up(city: City) -> None:
     assert city.deliver() == ["onboard", "retire"]
     assert state_of(city, request_id) == "failed"
     books_are_right(city)
+
+
+def test_a_job_of_a_service_that_is_not_offered_waits_and_blocks_nobody(city: City) -> None:
+    first, second = city.submit(), city.submit()
+    city.approve(first)
+    with city.control_plane.db.transaction() as session:
+        job = session.scalars(sa.select(Job).where(Job.action == "provision")).one()
+        job.service = "gone"
+    city.approve(second)
+    assert city.deliver() == ["onboard", "provision"]
+    assert (state_of(city, first), state_of(city, second)) == ("delivering", "fulfilled")
+    with city.control_plane.db.transaction() as session:
+        waiting = session.get_one(Job, job.id)
+        assert (waiting.state, waiting.attempt) == ("queued", 0)
+        assert "not in the catalogue" in waiting.error
