@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from typing import Protocol, cast
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, make_response, redirect, request, url_for
@@ -11,17 +12,40 @@ from flask_limiter.util import get_remote_address
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as BaseResponse
 
+from controlplane.accounts import Accounts
+from controlplane.catalogue.services import Service
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.db import Database
 from controlplane.errors import Forbidden, NotSignedIn
+from controlplane.operations import Operations
+from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject, is_allowed
 from ui.preferences import local_target
-
-if TYPE_CHECKING:
-    from controlplane.app import ControlPlane
 
 COOKIE = "egov_session"
 
 csrf = CSRFProtect()
 limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
+
+
+class UseCases(Protocol):
+    """What pages need of `app.ControlPlane`, which wires them and so cannot be imported here."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def catalogue(self) -> Mapping[str, Service]: ...
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def pipeline(self) -> Pipeline: ...
+    @property
+    def operations(self) -> Operations: ...
 
 
 def install(app: Flask) -> None:
@@ -31,9 +55,9 @@ def install(app: Flask) -> None:
     limiter.init_app(app)
 
 
-def control_plane() -> ControlPlane:
+def control_plane() -> UseCases:
     """The control plane that this application serves."""
-    return cast("ControlPlane", current_app.extensions["controlplane"])
+    return cast(UseCases, current_app.extensions["controlplane"])
 
 
 def subject() -> Subject:

@@ -19,10 +19,10 @@ from controlplane.pipeline import Ask
 from controlplane.preparing import Preparation
 from controlplane.reports import requests as request_reports
 from controlplane.reports.directory import departments_for
-from controlplane.reports.estimates import estimated
 from controlplane.reports.prices import item_names, plan_prices
 from controlplane.reports.resources import find_resource
 from ui.declared_forms import FormContext, fault_links, field_groups
+from ui.estimates import estimated
 from ui.facts import answer_text
 from ui.forms import Choice, FormField
 from ui.preferences import current_preferences
