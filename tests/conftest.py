@@ -28,7 +28,7 @@ def database_for(name: str) -> tuple[str, sa.Engine | None]:
     return url.set(database=database).render_as_string(hide_password=False), admin
 
 
-@pytest.fixture()
+@pytest.fixture
 def city(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[City]:
     """The sample city, on SQLite or, with TEST_POSTGRESQL_URL, on PostgreSQL."""
     url, admin = database_for(request.node.name)

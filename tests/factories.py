@@ -22,8 +22,8 @@ from controlplane.pipeline import Ask
 from controlplane.policy import Subject
 from controlplane.quotas import load_quotas
 from controlplane.reports import requests as request_reports
-from controlplane.tenancy.models import Department, Person
 from controlplane.tenancy import service as tenancy
+from controlplane.tenancy.models import Department, Person
 from controlplane.tenancy.service import subject_of
 
 #: Hashing as slow as it should be would take most of a test's time.
