@@ -120,6 +120,9 @@ def show_confirmation(resource_id: str, action_code: str, faults: tuple[Fault, .
         form = {**service.form_of(resource.spec), **from_form(service, action)}
         context = FormContext(form, faults, choices)
         groups = field_groups(service, action, context) if action.fields else []
+        for group in groups:
+            for field in group.fields:
+                field.required = True  # an operation asks only for what it needs
         return render_template(
             "resources/confirm.html",
             row=resource,

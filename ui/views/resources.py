@@ -103,6 +103,8 @@ def actions_of(story: ResourceStory) -> list[dict[str, Any]]:
         permission = needs.get(action.kind)
         if permission is None or not is_allowed(subject(), permission, department_path=path):
             continue
+        if action.clears and not any(resource.spec.get(name) for name in action.clears):
+            continue  # nothing to detach
         states = ("active", "stopped") if action.kind == "retire" else action.states
         if resource.state in states and not story.busy:
             offered.append({"action": action, "kind": action.kind})
