@@ -10,7 +10,13 @@ from babel.messages.pofile import read_po, write_po
 UI_DIR = Path(__file__).resolve().parent
 ENGLISH_FILE = UI_DIR / "translations/en/LC_MESSAGES/messages.po"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
-KEYWORDS = {"_": None, "gettext": None, "lazy_gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+KEYWORDS = {
+    "_": None,
+    "gettext": None,
+    "lazy_gettext": None,
+    "ngettext": (1, 2),
+    "pgettext": ((1, "c"), 2),
+}
 
 
 def extract() -> Catalog:
