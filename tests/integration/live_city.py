@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,7 +68,6 @@ class LiveCity(City):
     suffix: str
     worker: Worker
     ticks: Ticks
-    left_alone: set[str] = field(default_factory=set)
 
     def code(self, department: str) -> str:
         return f"{department}-{self.suffix}"
@@ -79,6 +78,14 @@ class LiveCity(City):
         """A VM asked for and agreed to by both offices; the request's id."""
         request_id = self.control_plane.pipeline.submit_request(self.person(login), vm(**form))
         self.approve(request_id)
+        self.worker.wake()
+        return request_id
+
+    def order_volume(self, **form: Any) -> int:
+        """A volume of its own asked for and agreed to; the request's id."""
+        asked = Ask("volume", "provision", "internet", {"system_name": "低保核对系统数据", **form})
+        request_id = self.control_plane.pipeline.submit_request(self.person("limin"), asked)
+        self.decide("zhangjing", request_id)
         self.worker.wake()
         return request_id
 
@@ -114,6 +121,9 @@ class LiveCity(City):
         assert request.state == RequestState.FULFILLED, self.told(request_id)
         assert request.resource_id is not None
         return request.resource_id
+
+    def fulfilled_all(self, request_ids: Iterable[int]) -> list[str]:
+        return [self.fulfilled(request_id) for request_id in list(request_ids)]
 
     def ended(self, request_id: int) -> ServiceRequest:
         """The request once it is not being delivered any more."""

@@ -11,6 +11,7 @@ from openstack.exceptions import ResourceNotFound
 
 from controlplane.admission.models import Pool
 from controlplane.applying import apply_declared
+from controlplane.errors import InvalidInput
 from controlplane.metering.models import UsageInterval
 from controlplane.quotas import load_quotas
 from tests.integration.live_city import LiveCity, connect, vm
@@ -208,3 +209,24 @@ def test_the_pool_s_capacity_is_read_from_the_cloud(city: LiveCity) -> None:
         assert row.cloud_capacity is not None
         assert row.cloud_capacity["vcpu"] >= 800
         assert {"name": "lab-tiny"}.items() <= row.cloud_images[0].items()
+
+
+def test_a_volume_of_its_own_moves_grows_and_holds_its_machine(city: LiveCity) -> None:
+    first, second = city.fulfilled_all(city.order() for _ in range(2))
+    volume_id = city.fulfilled(city.order_volume(size_gib=3, attach_to=first))
+    (volume,) = city.volumes(volume_id)
+    assert (volume.size, volume.status, volume.project_id) == (3, "in-use", city.project_id())
+    assert volume.attachments[0]["server_id"] == city.server(first).id
+    name = city.resource(first).name
+    with pytest.raises(InvalidInput) as refused:
+        city.control_plane.operations.retire_resource(city.person("limin"), first, name)
+    assert [f.code for f in refused.value.faults] == ["has_dependents"]
+    city.operate(volume_id, "attach", attach_to=second)
+    (moved,) = city.volumes(volume_id)
+    assert (moved.id, moved.attachments[0]["server_id"]) == (volume.id, city.server(second).id)
+    city.fulfilled(city.change(volume_id, size_gib=7))
+    city.operate(volume_id, "detach")
+    (rested,) = city.volumes(volume_id)
+    assert (rested.id, rested.size, rested.status) == (volume.id, 7, "available")
+    assert city.resource(volume_id).parent_id is None
+    assert intervals(city, volume_id, "storage_gib.standard") == [(3, False), (7, True)]
