@@ -91,6 +91,9 @@ class Pipeline:
         with self.db.transaction() as session:
             department = self._department_for(session, subject, ask)
             preparation = prepare(session, self.catalogue, ask, department, now)
+            if ask.submission_key and ask.request_id is None:
+                twin = requests.find_submission(session, subject.person_id, ask.submission_key)
+                ask = dataclasses.replace(ask, request_id=twin.id) if twin else ask
             request = self._draft(session, subject, ask, department, preparation)
             return request.id
 

@@ -198,7 +198,7 @@ class Worker:
     def _proof(self, run: Run, cloud: Cloud, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """The last step of a delivery: the machine itself answers, with the key it announced."""
         started = int(time.time() * 1000)
-        name, ordinal = "验证 SSH 登录并登记主机密钥", 900
+        name, ordinal = "验证并登记主机密钥 · Host key proven over SSH", 900
         self.delivery.record_steps(run, [Step(ordinal, name, "running", started, None)])
         stop_beating = threading.Event()
         beater = threading.Thread(target=self._keep_beating, args=(run, stop_beating), daemon=True)

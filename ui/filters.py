@@ -222,3 +222,9 @@ def amount(value: float | None, dimension: str, language: str = "zh") -> str:
         return DASH
     divisor, unit = unit_for(dimension, abs(value), language)
     return f"{quantity(value / divisor)}{NBSP}{unit}".rstrip()
+
+
+def step_name(task: str, language: str) -> str:
+    """The name of a playbook's task in one language: tasks are named "中文 · English", or once."""
+    chinese, dot, english = task.partition(" · ")
+    return english if dot and language == "en" else chinese

@@ -162,7 +162,8 @@ def next_sentence(story: RequestStory, usually_seconds: int) -> tuple[str, str, 
 
 def _delivering_sentence(story: RequestStory, usually_seconds: int) -> str:
     job = story.current_job
-    running = next((step.name for step in story.job_steps if step.ended_ms is None), "")
+    names = (s.name for s in story.job_steps if s.ended_ms is None)
+    running = filters.step_name(next(names, ""), current_language())
     sentence = (
         gettext("正在开通：%(step)s。", step=running) if running else gettext("正在排队开通。")
     )
@@ -183,7 +184,7 @@ def shown_steps(steps: list[JobStep]) -> tuple[list[ShownStep], float]:
     present_ms = int(now().timestamp() * 1000)
     shown = [
         ShownStep(
-            step.name,
+            filters.step_name(step.name, current_language()),
             step.state,
             (step.started_ms - first) / 1000,
             max((step.ended_ms or present_ms) - step.started_ms, 0) / 1000,

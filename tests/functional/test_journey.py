@@ -204,6 +204,7 @@ def test_another_department_sees_nothing(city: City) -> None:
 def test_a_draft_is_submitted_once_and_stays_with_its_department(city: City) -> None:
     limin, pipeline = city.person("limin"), city.control_plane.pipeline
     draft_id = pipeline.save_draft(limin, ask(submission_key="form-7", plan="nonsense"))
+    assert pipeline.save_draft(limin, ask(submission_key="form-7")) == draft_id
     assert city.submit(submission_key="form-7") == draft_id
     assert state_of(city, draft_id) == "in_approval"
     with pytest.raises(NotFound):

@@ -143,3 +143,16 @@ def test_time_left() -> None:
 def test_month_name() -> None:
     assert filters.month_name("2026-11") == "2026 年 11 月"
     assert filters.month_name("2026-11", "en") == "November 2026"
+
+
+@pytest.mark.parametrize(
+    ("task", "language", "shown"),
+    [
+        ("登记结果 · Report", "zh", "登记结果"),
+        ("登记结果 · Report", "en", "Report"),
+        ("Gathering Facts", "en", "Gathering Facts"),
+        ("Gathering Facts", "zh", "Gathering Facts"),
+    ],
+)
+def test_a_step_is_named_in_the_language_of_the_page(task: str, language: str, shown: str) -> None:
+    assert filters.step_name(task, language) == shown

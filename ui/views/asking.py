@@ -22,7 +22,6 @@ from controlplane.reports.directory import departments_for
 from controlplane.reports.prices import item_names, plan_prices
 from controlplane.reports.resources import find_resource
 from ui.declared_forms import FormContext, fault_links, field_groups
-from ui.estimates import estimated
 from ui.facts import answer_text
 from ui.forms import Choice, FormField
 from ui.preferences import current_preferences
@@ -161,7 +160,7 @@ def summary(service_code: str, action_code: str) -> str:
         return render_template(
             "asking/_summary.html",
             asking=asking,
-            preparation=estimated(session, preparation, plane.clock()),
+            preparation=preparation,
             items=item_names(session),
         )
 
@@ -228,7 +227,7 @@ def show_form(
         return render_template(
             "asking/form.html",
             asking=asking,
-            preparation=estimated(session, preparation, plane.clock()),
+            preparation=preparation,
             items=item_names(session),
             groups=groups,
             own=own,
