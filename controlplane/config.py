@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     job_lease_seconds: int = Field(default=30, ge=3)
     job_attempts_max: int = Field(default=3, ge=1)
     job_retry_base_seconds: int = Field(default=5, ge=0)
+    cloud_patience_hours: int = Field(default=24, ge=0)
     job_timeout_seconds: int = Field(default=900, ge=10)
     tick_seconds: int = Field(default=10, ge=1)
     machines_answer: bool = True

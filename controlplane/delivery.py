@@ -313,6 +313,22 @@ class Delivery:
             self._end_badly(session, job, error, cancelled)
             return True
 
+    def wait_for_cloud(self, run: Run, error: str) -> bool:
+        """The cloud does not answer at all: this try does not count, the job waits for the cloud.
+
+        After `cloud_patience_hours` of a job's life its tries count again, as in `fail`; returns
+        whether it is the end. Errors: LeaseLost.
+        """
+        now = self.clock()
+        with self.db.transaction() as session:
+            job = provisioning.lock_running_job(session, run.job_id, run.fence)
+            if now - job.created_at < timedelta(hours=self.settings.cloud_patience_hours):
+                delay = retry_delay(job.attempt, self.settings.job_retry_base_seconds)
+                job.attempts_max += 1
+                provisioning.retry_job(job, now + delay, error)
+                return False
+        return self.fail(run, error)
+
     def _end_badly(self, session: Session, job: Job, error: str, cancelled: bool = False) -> None:
         now = self.clock()
         state = JobState.CANCELLED if cancelled or job.cancel_asked else JobState.FAILED

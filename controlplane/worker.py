@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from controlplane.config import Settings
 from controlplane.delivery import Delivery, Run
-from controlplane.errors import CloudRefused, DomainError
+from controlplane.errors import CloudRefused, CloudUnavailable, DomainError
 from controlplane.provisioning.runner import PlaybookRun, RunResult, end_stale_run
 from controlplane.provisioning.service import LeaseLost, Step
 
@@ -33,6 +33,9 @@ class Cloud(Protocol):
 
     def run_clouds(self, project: str) -> dict[str, Any]:
         """Entries `admin` and `department` of a clouds.yaml; the latter scoped to `project`."""
+
+    def check(self) -> None:
+        """Errors: CloudUnavailable when the cloud's APIs do not answer."""
 
     def prove_machine(self, project: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """Waits until the delivered machine shows its own host key over SSH; returns what was
@@ -170,8 +173,20 @@ class Worker:
             self.delivery.fail(run, "cancelled", cancelled=True)
         elif result.ok:
             self._complete(run, cloud, result)
+        elif result.is_broken:
+            self.delivery.fail(run, result.error, final=True)
         else:
-            self.delivery.fail(run, result.error, final=result.is_broken)
+            self._try_again(run, cloud, result.error)
+
+    def _try_again(self, run: Run, cloud: Cloud, error: str) -> None:
+        """A run that failed because there is no cloud to ask says nothing about the order."""
+        try:
+            cloud.check()
+        except CloudUnavailable as silence:
+            said = f"the cloud {run.cloud} does not answer: {silence.params['reason']}\n{error}"
+            self.delivery.wait_for_cloud(run, said)
+        else:
+            self.delivery.fail(run, error)
 
     def _watch(self, run: Run, poll: Callable[[], tuple[bool, list[Step]]]) -> bool:
         """Follows a run to its end, beating; returns whether it shall be cancelled instead."""

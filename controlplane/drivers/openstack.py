@@ -20,6 +20,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 API_TIMEOUT_SECONDS = 30
+PROBE_TIMEOUT_SECONDS = 5
+PROBED_SERVICES = ("compute", "network", "block-storage")
 CONSOLE_POLL_SECONDS = 0.5
 PROOF_TIMEOUT_SECONDS = 180
 PLACEMENT_VERSION = "1.14"  # member_of and in:, forbidden nowhere we look
@@ -62,6 +64,29 @@ class OpenStackCloud:
         auth["project_name"] = project
         auth.setdefault("project_domain_name", "Default")
         return {**entry, "auth": auth}
+
+    # --- answering at all -----------------------------------------------------------------------
+
+    @_speaks_our_errors
+    def check(self) -> None:
+        """Whether the cloud's APIs answer: any answer below 500 will do.
+
+        Errors: CloudUnavailable, naming the first API that does not.
+        """
+        admin = self._connection()
+        self._probe(admin, "identity", self._entry["auth"]["auth_url"])
+        for service in PROBED_SERVICES:
+            self._probe(admin, service, admin.session.get_endpoint(service_type=service))
+
+    @staticmethod
+    def _probe(admin: Connection, service: str, address: str | None) -> None:
+        if not address:
+            raise CloudUnavailable(reason=f"the cloud's catalogue names no {service} API")
+        answer = admin.session.get(
+            address, authenticated=False, raise_exc=False, timeout=PROBE_TIMEOUT_SECONDS
+        )
+        if answer.status_code >= 500:
+            raise CloudUnavailable(reason=f"the {service} API answers {answer.status_code}")
 
     # --- reading --------------------------------------------------------------------------------
 

@@ -330,6 +330,31 @@ def test_a_job_whose_worker_dies_at_every_try_ends(city: City) -> None:
     assert state_of(city, request_id) == "failed"
 
 
+def test_an_order_outlives_a_cloud_that_does_not_answer_but_not_for_ever(city: City) -> None:
+    request_id = city.submit()
+    city.approve(request_id)
+    delivery = city.control_plane.delivery
+    onboarding = delivery.claim("test:1")
+    assert onboarding is not None
+    delivery.complete(onboarding, {})
+    for _ in range(10):
+        run = delivery.claim("test:1")
+        assert run is not None
+        assert not delivery.wait_for_cloud(run, "nobody answers")
+        assert delivery.claim("test:1") is None, "not before its time"
+        city.clock.advance(minutes=11)
+    assert state_of(city, request_id) == "delivering"
+    city.clock.advance(hours=24)
+    for attempt in (11, 12, 13):
+        run = delivery.claim("test:1")
+        assert run is not None
+        assert run.attempt == attempt
+        assert delivery.wait_for_cloud(run, "nobody answers") == (attempt == 13)
+        city.clock.advance(minutes=11)
+    assert state_of(city, request_id) == "failed"
+    books_are_right(city)
+
+
 def test_retiring_stops_first_and_destroys_after_the_grace_period(city: City) -> None:
     resource_id = city.delivered()
     limin, operations = city.person("limin"), city.control_plane.operations
