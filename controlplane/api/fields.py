@@ -26,6 +26,10 @@ _CODES: dict[str, str | list[Any] | dict[Any, Any]] = {
 }
 
 
+def absent() -> None:
+    """A `load_default` for what was left out; being a callable it is not described as a value."""
+
+
 def _refuse(code: str, **params: Any) -> ma.ValidationError:
     return ma.ValidationError([Fault(code, "", params)])
 

@@ -45,9 +45,9 @@ class PersonPage(PageSchema):
 
 
 class AuditQuery(PageQuery):
-    event = Text(max_length=60, load_default="")
+    event = Text(max_length=60, load_default=str)
     object_id = Text(
-        max_length=64, load_default="", metadata={"description": "Such as a request's number."}
+        max_length=64, load_default=str, metadata={"description": "Such as a request's number."}
     )
 
 

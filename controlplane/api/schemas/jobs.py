@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from controlplane.api.fields import Choice, Input, Text, UtcTime, WholeNumber
+from controlplane.api.fields import Choice, Input, Text, UtcTime, WholeNumber, absent
 from controlplane.api.paging import PageQuery
 from controlplane.api.schemas.common import JobStepSchema, JobSummary, PageSchema
 from controlplane.provisioning.rules import JobState
@@ -14,8 +14,8 @@ ATTEMPT_MAX = 10_000
 
 
 class JobQuery(PageQuery):
-    state = Choice(JobState, load_default="")
-    text = Text(max_length=60, load_default="", metadata={"description": "In the number."})
+    state = Choice(JobState, load_default=str)
+    text = Text(max_length=60, load_default=str, metadata={"description": "In the number."})
 
 
 class LogQuery(Input):
@@ -23,7 +23,7 @@ class LogQuery(Input):
         minimum=1,
         maximum=ATTEMPT_MAX,
         from_text=True,
-        load_default=None,
+        load_default=absent,
         metadata={"description": "The present one if left out."},
     )
     tail_kib = WholeNumber(

@@ -16,6 +16,7 @@ from controlplane.api.fields import (
     Text,
     UtcTime,
     WholeNumber,
+    absent,
 )
 from controlplane.api.paging import PageQuery
 from controlplane.api.schemas.common import (
@@ -41,19 +42,19 @@ class AskBody(Input):
     action = Text(max_length=40, load_default="provision")
     zone = Text(
         max_length=20,
-        load_default="",
+        load_default=str,
         metadata={"description": "Network zone; a change stays in its resource's."},
     )
     form = FormObject(required=True)
     resource_id = ma.fields.UUID(
-        load_default=None,
+        load_default=absent,
         error_messages={"invalid_uuid": "field_pattern", "null": "field_type"},
         metadata={"description": "The resource that a change is for."},
     )
     department_id = WholeNumber(
         minimum=1,
         maximum=ID_MAX,
-        load_default=None,
+        load_default=absent,
         allow_none=True,
         metadata={"description": "For whom, if not for one's own department."},
     )
@@ -63,11 +64,11 @@ class ResubmissionBody(Input):
     """A returned request with its form made good."""
 
     form = FormObject(required=True)
-    zone = Text(max_length=20, load_default="", metadata={"description": "Unchanged if left out."})
+    zone = Text(max_length=20, load_default=str, metadata={"description": "Unchanged if left out."})
 
 
 class WithdrawalBody(Input):
-    reason = Text(max_length=REASON_MAX_LENGTH, lines=True, load_default="")
+    reason = Text(max_length=REASON_MAX_LENGTH, lines=True, load_default=str)
 
 
 class DecisionBody(Input):
@@ -78,16 +79,16 @@ class DecisionBody(Input):
     opinion = Text(
         max_length=OPINION_MAX_LENGTH,
         lines=True,
-        load_default="",
+        load_default=str,
         metadata={"description": "Required to return or refuse."},
     )
 
 
 class RequestQuery(PageQuery):
-    state = Choice(RequestState, load_default="")
-    service = Text(max_length=40, load_default="")
-    zone = Text(max_length=20, load_default="")
-    text = Text(max_length=100, load_default="", metadata={"description": "In number or title."})
+    state = Choice(RequestState, load_default=str)
+    service = Text(max_length=40, load_default=str)
+    zone = Text(max_length=20, load_default=str)
+    text = Text(max_length=100, load_default=str, metadata={"description": "In number or title."})
     mine = Flag(load_default=False)
     open_only = Flag(load_default=False)
 

@@ -30,13 +30,13 @@ from controlplane.provisioning.rules import ResourceState
 
 class ResourceQuery(PageQuery):
     state = Choice(
-        ResourceState, load_default="", metadata={"description": "All that is held if left out."}
+        ResourceState, load_default=str, metadata={"description": "All that is held if left out."}
     )
-    service = Text(max_length=40, load_default="")
-    zone = Text(max_length=20, load_default="")
-    department_id = WholeNumber(minimum=1, maximum=ID_MAX, from_text=True, load_default=0)
+    service = Text(max_length=40, load_default=str)
+    zone = Text(max_length=20, load_default=str)
+    department_id = WholeNumber(minimum=1, maximum=ID_MAX, from_text=True, load_default=int)
     text = Text(
-        max_length=100, load_default="", metadata={"description": "In number, name or address."}
+        max_length=100, load_default=str, metadata={"description": "In number, name or address."}
     )
 
 
