@@ -197,7 +197,9 @@ def shown_steps(steps: list[JobStep]) -> tuple[list[ShownStep], float]:
 def timeline(story: RequestStory) -> list[TimelineEntry]:
     """What happened, newest first."""
     entries = [*_decisions(story), *_events(story), *_deliveries(story)]
-    return sorted(entries, key=lambda entry: (entry.at or now(), entry.rank), reverse=True)
+    # Each list is in the order of events; a stable sort keeps that within the same second.
+    entries.sort(key=lambda entry: (entry.at or now(), entry.rank))
+    return entries[::-1]
 
 
 def _decisions(story: RequestStory) -> Iterator[TimelineEntry]:

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from typing import Any
 from controlplane.provisioning.service import Step
 
 _WRITE_PID_THEN_RUN = 'echo $$ > "$1"; shift; exec "$@"'
+OPENING_STEP = "启动剧本 · Start the playbook"
 _TASK_ENDS = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -112,7 +113,7 @@ class PlaybookRun:
         if running and time.monotonic() > self._deadline:
             self.end()
             running = False
-        return running, self._events.read()
+        return running, self._events.read(is_over=not running)
 
     def end(self) -> None:
         """Ends the whole process group."""
@@ -149,14 +150,29 @@ class _Events:
         self._next = 1
         self._open: dict[str, Step] = {}
         self._ordinal = 0
+        # Ansible takes a second to its first task: that is a step too, or the page shows nothing.
+        self._opening = Step(0, OPENING_STEP, "running", int(time.time() * 1000), None)
+        self._opening_told = ""
 
-    def read(self) -> list[Step]:
+    def read(self, is_over: bool) -> list[Step]:
+        """Steps that began or ended since the last read."""
         steps: dict[int, Step] = {}
         for event in self._new_events():
             step = self._step(event)
             if step is not None:
                 steps[step.ordinal] = step
-        return list(steps.values())
+        first = min((s.started_ms for s in steps.values()), default=None)
+        return [*self._opening_step(first, is_over), *steps.values()]
+
+    def _opening_step(self, first_task_ms: int | None, is_over: bool) -> list[Step]:
+        state = "ok" if self._ordinal else "failed" if is_over else "running"
+        if state == self._opening_told or self._opening_told in ("ok", "failed"):
+            return []
+        self._opening_told = state
+        ended_ms = first_task_ms or int(time.time() * 1000)
+        return [
+            replace(self._opening, state=state, ended_ms=None if state == "running" else ended_ms)
+        ]
 
     def _new_events(self) -> Iterator[dict[str, Any]]:
         """A file is complete when its name has no `-partial`; a gap means: not written yet."""
