@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
-from tests.factories import City, make_city
+from lab import settings
+from lab.progress import Progress
+from lab.services import postgresql
+from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
+from tests.factories import City, open_city
 
 
-def database_for(name: str) -> tuple[str, sa.Engine | None]:
-    """A fresh database for one test: SQLite, or one of TEST_POSTGRESQL_URL's server."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=["sqlite", "postgresql"],
+        help="What functional tests run on. PostgreSQL is the server of TEST_POSTGRESQL_URL, or "
+        "the lab's, which is then started. Default: PostgreSQL if that variable is set.",
+    )
+
+
+@pytest.fixture(scope="session")
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databases]:
+    """Databases with the sample city in them, a fresh one for each test."""
     server = os.environ.get("TEST_POSTGRESQL_URL")
-    if not server:
-        return "", None
-    url = make_url(server)
-    admin = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    database = re.sub(r"[^a-z0-9]", "_", name.lower())[:50] + f"_{os.getpid()}"
-    with admin.connect() as connection:
-        connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'))
-        connection.execute(sa.text(f'CREATE DATABASE "{database}"'))
-    return url.set(database=database).render_as_string(hide_password=False), admin
+    chosen = request.config.getoption("--database") or ("postgresql" if server else "sqlite")
+    folder = tmp_path_factory.mktemp("databases")
+    made: Databases
+    if chosen == "sqlite":
+        made = SqliteDatabases(folder)
+    else:
+        server = server or postgresql.start(settings.load(), Progress(quiet=True)).url
+        made = PostgresqlDatabases(server, f"test_{os.getpid()}", folder)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def city(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[City]:
-    """The sample city, on SQLite or, with TEST_POSTGRESQL_URL, on PostgreSQL."""
-    url, admin = database_for(request.node.name)
-    made = make_city(tmp_path, url)
+def city(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[City]:
+    """The sample city on a database of its own."""
+    url = databases.fresh(request.node.name, tmp_path)
+    made = open_city(tmp_path, url)
     yield made
     made.control_plane.db.dispose()
-    if admin is not None:
-        name = make_url(url).database
-        with admin.connect() as connection:
-            connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-        admin.dispose()
+    databases.drop(url)

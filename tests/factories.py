@@ -123,8 +123,8 @@ def ask(**changes: Any) -> Ask:
     )
 
 
-def make_city(folder: Path, database_url: str = "", services: Path = TEST_SERVICES) -> City:
-    """The sample city on a database of its own."""
+def open_city(folder: Path, database_url: str = "", services: Path = TEST_SERVICES) -> City:
+    """A control plane over the sample city's database."""
     clock = FrozenClock()
     settings = Settings(
         var_dir=folder / "var",
@@ -132,10 +132,17 @@ def make_city(folder: Path, database_url: str = "", services: Path = TEST_SERVIC
         playbooks_dir=services.parent,
         job_retry_base_seconds=1,
     )
-    control_plane = build(settings, clock)
+    return City(build(settings, clock), clock)
+
+
+def make_city(folder: Path, database_url: str = "", services: Path = TEST_SERVICES) -> City:
+    """The sample city on an empty database: the tables, what is declared, and its people."""
+    city = open_city(folder, database_url, services)
+    control_plane, now = city.control_plane, city.clock()
     schema.upgrade(control_plane.db)
     with control_plane.db.transaction() as session:
-        apply_declared(session, settings, load_quotas(settings.quotas_dir), clock())
-        add_people(session, load_people(PEOPLE), clock())
+        declared = load_quotas(control_plane.settings.quotas_dir)
+        apply_declared(session, control_plane.settings, declared, now)
+        add_people(session, load_people(PEOPLE), now)
         session.execute(sa.update(Pool).values(cloud_images=IMAGES))
-    return City(control_plane, clock)
+    return city
