@@ -95,6 +95,12 @@ class StateConflict(DomainError):
     status = 409
 
 
+class ResourceBusy(StateConflict):
+    """One action at a time: another one of the resource is not finished."""
+
+    code = "resource_busy"
+
+
 class EditedMeanwhile(StateConflict):
     """Somebody else changed the thing since the caller read it."""
 

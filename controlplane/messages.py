@@ -27,6 +27,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "当前状态“{state}”不能执行此操作",
         "This cannot be done in the present state ({state})",
     ),
+    "resource_busy": (
+        "资源正在执行其他操作，请等它结束后再试",
+        "Another action is running on this resource; try again when it has ended",
+    ),
     "edited_meanwhile": (
         "内容已被他人更改，请刷新后重试",
         "Somebody else changed this meanwhile; reload and try again",
@@ -44,10 +48,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "configuration_missing": ("部署缺少：{what}", "This deployment lacks: {what}"),
     "too_many_requests": ("请求过于频繁，请稍后再试", "Too many requests; try again later"),
     "request_too_large": ("提交的内容过大", "What was sent is too large"),
-    "form_expired": (
-        "页面已过期，请重新提交",
-        "The page has expired; submit it again",
-    ),
     # Fields
     "field_required": ("必须填写", "Required"),
     "field_unknown": ("没有这个填写项：{name}", "Unknown field: {name}"),
@@ -70,7 +70,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "field_too_many": ("最多 {limit} 项", "At most {limit} entries"),
     "zone_not_offered": ("此服务不在该网络域提供", "This service is not offered in that zone"),
-    "plan_unknown": ("没有这个套餐", "No such plan"),
     "opinion_required": ("退回或不予同意必须写明理由", "Returning or refusing needs a reason"),
     "confirmation_differs": (
         "输入的名称与资源名称不一致",
@@ -79,7 +78,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "nothing_changes": ("没有需要变更的内容", "Nothing would change"),
     "volume_cannot_shrink": ("云硬盘只能扩大，不能缩小", "A volume can grow, not shrink"),
     "field_fixed": ("此项不能变更", "This cannot be changed"),
-    "resource_busy": ("资源正在执行其他操作", "Another action is running on this resource"),
     "has_dependents": (
         "仍有资源依赖它：{names}",
         "Other resources stand on it: {names}",

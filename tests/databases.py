@@ -31,12 +31,12 @@ class SqliteDatabases:
         self._template = folder / "template.sqlite"
         make_city(folder, _sqlite_url(self._template)).control_plane.db.dispose()
 
-    def fresh(self, test: str, folder: Path) -> str:
+    def fresh(self, _test: str, folder: Path) -> str:
         path = folder / "controlplane.sqlite"
         shutil.copyfile(self._template, path)
         return _sqlite_url(path)
 
-    def drop(self, url: str) -> None:
+    def drop(self, _url: str) -> None:
         """It goes with the test's folder."""
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class PostgresqlDatabases:
         self._make(self._template)
         make_city(folder, self._url(self._template)).control_plane.db.dispose()
 
-    def fresh(self, test: str, folder: Path) -> str:
+    def fresh(self, test: str, _folder: Path) -> str:
         readable = re.sub(r"[^a-z0-9]+", "_", test.lower())[: 60 - len(self._name)]
         database = f"{self._name}_{readable}"
         self._make(database, template=self._template)

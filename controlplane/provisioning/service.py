@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from controlplane.clock import LOCAL_ZONE
-from controlplane.errors import NotFound, StateConflict
+from controlplane.errors import NotFound, ResourceBusy, StateConflict
 from controlplane.provisioning.models import DepartmentSite, Job, JobStep, Resource
 from controlplane.provisioning.rules import UNFINISHED, JobState, ResourceState, SiteState
 from controlplane.service_requests.service import next_ordinal
@@ -215,12 +215,12 @@ def lock_resource(session: Session, resource_id: str) -> Resource:
 
 
 def check_idle(session: Session, resource: Resource) -> None:
-    """One action at a time. Errors: StateConflict while a job of the resource is not finished."""
+    """One action at a time. Errors: ResourceBusy while a job of the resource is not finished."""
     busy = session.scalar(
         sa.select(Job.id).where(Job.resource_id == resource.id, Job.state.in_(UNFINISHED)).limit(1)
     )
     if busy is not None or resource.state == ResourceState.CHANGING:
-        raise StateConflict(state=resource.state)
+        raise ResourceBusy(state=resource.state)
 
 
 def dependents(session: Session, resource_id: str) -> list[Resource]:

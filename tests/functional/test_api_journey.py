@@ -157,7 +157,7 @@ def test_operating_and_retiring(api: Api) -> None:
     assert (off.status_code, off.json["action"]) == (202, "power_off")
     assert off.headers["Location"] == f"/api/v1{here}"
     busy = api.post("limin", f"{here}/actions/power_off")
-    assert (busy.status_code, busy.json["code"]) == (409, "state_conflict")
+    assert (busy.status_code, busy.json["code"]) == (409, "resource_busy")
     api.city.deliver()
     assert api.get("limin", here).json["state"] == "stopped"
     wrong = api.post("limin", f"{here}/actions/power_on", {"form": {"speed": 9}})
