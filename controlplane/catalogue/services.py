@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -109,9 +109,9 @@ class Service:
             if "default" in schema or schema.get("type") == "array"
         }
         spec.update(form)
-        if "plan" in spec and spec["plan"] in self.plans:
-            plan = self.plans[spec["plan"]]
-            spec["plan"] = {k: v for k, v in plan.items() if k != "name"}
+        plan = spec.get("plan")
+        if isinstance(plan, str) and plan in self.plans:
+            spec["plan"] = {k: v for k, v in self.plans[plan].items() if k != "name"}
         return spec
 
     def form_of(self, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,11 +151,22 @@ class _Text(SandboxedEnvironment):
 
 
 _TEXT = _Text(undefined=StrictUndefined)
+_FAULTS_OF_EXPRESSIONS = (
+    TemplateError,
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+)
 
 
 def _render(expression: str, spec: Mapping[str, Any], native: bool = True) -> Any:
     environment = _EXPRESSIONS if native else _TEXT
     try:
-        return environment.from_string(expression).render(spec=spec, plan=spec.get("plan"))
-    except (TemplateError, TypeError, ValueError, KeyError, ArithmeticError) as error:
+        value = environment.from_string(expression).render(spec=spec, plan=spec.get("plan"))
+        if isinstance(value, Undefined):
+            str(value)  # a native environment hands it on; asking for its text says what is missing
+        return value
+    except _FAULTS_OF_EXPRESSIONS as error:
         raise ExpressionError(f"{expression}: {error}") from error
