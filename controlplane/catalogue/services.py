@@ -164,7 +164,7 @@ _FAULTS_OF_EXPRESSIONS = (
 def _render(expression: str, spec: Mapping[str, Any], native: bool = True) -> Any:
     environment = _EXPRESSIONS if native else _TEXT
     try:
-        value = environment.from_string(expression).render(spec=spec, plan=spec.get("plan"))
+        value: Any = environment.from_string(expression).render(spec=spec, plan=spec.get("plan"))
         if isinstance(value, Undefined):
             str(value)  # a native environment hands it on; asking for its text says what is missing
         return value
