@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from controlplane.catalogue.schema import CODE, DIMENSION_PATTERN
+from controlplane.catalogue.schema import CODE, DIMENSION_PATTERN, ZONES
 from controlplane.clock import LOCAL_ZONE
 from controlplane.declarations import (
     NAMES_SCHEMA,
@@ -23,7 +23,6 @@ from controlplane.declarations import (
 )
 from controlplane.errors import DeclarationInvalid
 
-ZONES = ("classified", "office", "internet")  # 内网, 专网, 外网
 LEVELS = ("city", "bureau", "district", "street", "community")
 MAX_AMOUNT = 2**53
 

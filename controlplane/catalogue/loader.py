@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,32 +38,39 @@ SOURCES = ("images", "my_vms")
 
 def load_catalogue(services_dir: Path) -> dict[str, Service]:
     """Services by code. Errors: DeclarationInvalid with every problem of every folder."""
+    if not services_dir.is_dir():
+        raise DeclarationInvalid([f"{services_dir.name}: the folder is missing"])
     services: dict[str, Service] = {}
     problems: list[str] = []
     for folder in sorted(p for p in services_dir.iterdir() if p.is_dir()):
-        service, found = load_service(folder, services_dir)
+        service, found = _load_service(folder, services_dir, services)
         problems += found
-        if service is not None and service.code in services:
-            problems.append(f"{folder.name}/service.yml: service {service.code} is declared twice")
-        elif service is not None:
+        if service is not None:
             services[service.code] = service
     if problems:
         raise DeclarationInvalid(problems)
     return services
 
 
-def load_service(folder: Path, root: Path) -> tuple[Service | None, list[str]]:
+def _load_service(
+    folder: Path, root: Path, others: Iterable[str]
+) -> tuple[Service | None, list[str]]:
+    """One folder's service, or its problems; `others` are the codes that are taken."""
     document, problems = read_document(folder / "service.yml", root)
     if document is None:
         return None, problems
     problems = check_against(document, SERVICE)
     if problems:
         return None, problems
-    problems = [*_form_problems(document), *_action_problems(document, folder)]
+    problems = [
+        *_service_problems(document, others),
+        *_form_problems(document),
+        *_action_problems(document, folder),
+    ]
     if problems:
         return None, problems
     service = _build(document.data, folder)
-    problems = _capacity_problems(document, service)
+    problems = _expression_problems(document, service)
     return (None, problems) if problems else (service, [])
 
 
@@ -111,33 +119,70 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
     )
 
 
+def _service_problems(document: Document, others: Iterable[str]) -> list[str]:
+    data = document.data
+    problems = []
+    if data["service"] in others:
+        problems.append(document.problem(["service"], f"{data['service']} is declared twice"))
+    if data["lease"]["default_months"] > data["lease"]["max_months"]:
+        problems.append(document.problem(["lease"], "default_months lies beyond max_months"))
+    problems += [
+        document.problem(["plans"], f"{plan} is declared twice")
+        for plan in duplicates(plan["code"] for plan in data.get("plans", []))
+    ]
+    return problems
+
+
 def _form_problems(document: Document) -> list[str]:
-    form = document.data["form"]
-    properties: Mapping[str, Any] = form["properties"]
+    properties: Mapping[str, Any] = document.data["form"]["properties"]
     problems: list[str] = []
     for name, schema in properties.items():
         at = ["form", "properties", name]
-        if not isinstance(schema, dict):
+        if isinstance(schema, dict):
+            problems += _field_problems(document, at, schema)
+        else:
             problems.append(document.problem(at, "must be a JSON Schema"))
-            continue
-        try:
-            Draft202012Validator.check_schema(without_names(schema))
-        except SchemaError as error:
-            problems.append(document.problem([*at, *error.absolute_path], error.message))
-        if not Draft202012Validator(NAMES_SCHEMA).is_valid(schema.get("title")):
-            problems.append(document.problem(at, "title needs zh and en"))
-        hints = schema.get("x-ui", {})
-        if hints.get("widget", "text") not in WIDGETS:
-            problems.append(document.problem([*at, "x-ui"], f"widget is one of {WIDGETS}"))
-        if hints.get("source", "images") not in SOURCES:
-            problems.append(document.problem([*at, "x-ui"], f"source is one of {SOURCES}"))
+    return problems + _plan_problems(document) + _placing_problems(document)
+
+
+def _field_problems(document: Document, at: list[str], schema: Mapping[str, Any]) -> list[str]:
+    problems = []
+    try:
+        Draft202012Validator.check_schema(without_names(schema))
+    except SchemaError as error:
+        problems.append(document.problem([*at, *error.absolute_path], error.message))
+    if not Draft202012Validator(NAMES_SCHEMA).is_valid(schema.get("title")):
+        problems.append(document.problem(at, "title needs zh and en"))
+    hints = schema.get("x-ui", {})
+    if not isinstance(hints, dict):
+        return [*problems, document.problem([*at, "x-ui"], "must be a mapping")]
+    if hints.get("widget", "text") not in WIDGETS:
+        problems.append(document.problem([*at, "x-ui"], f"widget is one of {WIDGETS}"))
+    if hints.get("source", "images") not in SOURCES:
+        problems.append(document.problem([*at, "x-ui"], f"source is one of {SOURCES}"))
+    return problems
+
+
+def _plan_problems(document: Document) -> list[str]:
+    """Every plan that the form offers is declared."""
+    field = document.data["form"]["properties"].get("plan")
+    offered = field.get("enum", []) if isinstance(field, dict) else []
+    declared = [plan["code"] for plan in document.data.get("plans", [])]
+    at = ["form", "properties", "plan"]
+    return [document.problem(at, f"there is no plan {p}") for p in offered if p not in declared]
+
+
+def _placing_problems(document: Document) -> list[str]:
+    """Every field stands in one group, and whatever a group names is a field."""
+    form = document.data["form"]
+    properties = form["properties"]
     placed = [f for group in form["groups"] for f in group["fields"]]
-    for i, group in enumerate(form["groups"]):
-        problems += [
-            document.problem(["form", "groups", i], f"there is no field {f}")
-            for f in group["fields"]
-            if f not in properties
-        ]
+    problems = [
+        document.problem(["form", "groups", i], f"there is no field {f}")
+        for i, group in enumerate(form["groups"])
+        for f in group["fields"]
+        if f not in properties
+    ]
     problems += [
         document.problem(["form", "properties", f], "stands in no group")
         for f in properties
@@ -193,19 +238,22 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
     return problems
 
 
-def _capacity_problems(document: Document, service: Service) -> list[str]:
-    """Tries the capacity expressions on every plan with the form's defaults and smallest values."""
+def _expression_problems(document: Document, service: Service) -> list[str]:
+    """Tries every expression on every plan with the form's defaults and smallest values."""
     problems: dict[str, None] = {}
     for plan in service.plans or {"": {}}:
         form = {name: _sample(schema) for name, schema in service.properties.items()}
         if "plan" in service.properties:
             form["plan"] = plan
+        spec = service.spec_of(form)
+        for dimension, expression in service.capacity_expressions.items():
+            alone = dataclasses.replace(service, capacity_expressions={dimension: expression})
+            try:
+                alone.capacity_of(spec)
+            except ExpressionError as error:
+                problems[document.problem(["capacity", dimension], str(error))] = None
         try:
-            service.capacity_of(service.spec_of(form))
-        except ExpressionError as error:
-            problems[document.problem(["capacity"], str(error))] = None
-        try:
-            service.resource_name_of(service.spec_of(form))
+            service.resource_name_of(spec)
         except ExpressionError as error:
             problems[document.problem(["resource_name"], str(error))] = None
     return list(problems)

@@ -7,6 +7,7 @@ from typing import Any
 from controlplane.declarations import NAMES_SCHEMA
 
 CODE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
+ZONES = ("classified", "office", "internet")  # 内网, 专网, 外网
 DIMENSION_PATTERN = "^(vcpu|memory_mib|storage_gib\\.[a-z]+)$"
 
 ACTION: dict[str, Any] = {
@@ -19,7 +20,7 @@ ACTION: dict[str, Any] = {
         "approval_chain": CODE,
         "fields": {"type": "array", "items": {"type": "string"}},
         "clears": {"type": "array", "items": {"type": "string"}},
-        "states": {"type": "array", "items": {"type": "string"}},
+        "states": {"type": "array", "items": {"enum": ["active", "stopped"]}, "minItems": 1},
         "to_state": {"enum": ["active", "stopped"]},
         "grace_days": {"type": "integer", "minimum": 0},
         "stop_with": CODE,
@@ -41,7 +42,7 @@ SERVICE: dict[str, Any] = {
         "summary": NAMES_SCHEMA,
         "needs": NAMES_SCHEMA,
         "usually_takes_seconds": {"type": "integer", "minimum": 1},
-        "zones": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "zones": {"type": "array", "items": {"enum": list(ZONES)}, "minItems": 1},
         "approval_chain": CODE,
         "lease": {
             "type": "object",
