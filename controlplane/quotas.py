@@ -18,7 +18,6 @@ from controlplane.declarations import (
     NAMES_SCHEMA,
     Document,
     check_against,
-    duplicates,
     read_document,
 )
 from controlplane.errors import DeclarationInvalid
@@ -131,8 +130,7 @@ def load_quotas(folder: Path, needed_chains: Iterable[str] = ()) -> Declared:
     problems += [
         f"{folder.name}/{n}: not a file that is read; expected {sorted(FILES)}" for n in known
     ]
-    if len(documents) == len(FILES):
-        problems += _cross_problems(documents, lists, set(needed_chains))
+    problems += _cross_problems(documents, lists, needed_chains)
     if problems:
         raise DeclarationInvalid(problems)
     return Declared(**lists)
@@ -144,55 +142,74 @@ def _known_files(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.glob("*.y*ml") if p.name not in FILES)
 
 
-def _cross_problems(
-    documents: Mapping[str, Document], lists: Mapping[str, list[dict[str, Any]]], chains: set[str]
-) -> list[str]:
-    codes = {key: [e["code"] for e in lists[key]] for key in ("departments", "offices", "pools")}
-    codes["chains"] = [e["code"] for e in lists["chains"]]
-    problems = [
-        documents[key].problem([key], f"{code} is declared twice")
-        for key, values in codes.items()
-        for code in duplicates(values)
-    ]
-    problems += _reference_problems(documents, lists, codes)
-    problems += _tree_problems(documents["departments"], lists["departments"])
-    problems += _price_problems(documents["prices"], lists["prices"])
-    missing = sorted(chains - set(codes["chains"]))
-    problems += [
-        documents["chains"].problem(["chains"], f"chain {code} is named by a service but missing")
-        for code in missing
-    ]
-    quotas = [f"{q['department']}/{q['zone']}" for q in lists["quotas"]]
-    problems += [
-        documents["quotas"].problem(["quotas"], f"quota of {twice} is declared twice")
-        for twice in duplicates(quotas)
-    ]
+Documents = Mapping[str, Document]
+Lists = Mapping[str, list[dict[str, Any]]]
+
+
+def _cross_problems(documents: Documents, lists: Lists, needed_chains: Iterable[str]) -> list[str]:
+    """What shows only between entries; a file that is wrong in itself is left out."""
+    problems = _repeat_problems(documents, lists) + _reference_problems(documents, lists)
+    if "departments" in lists:
+        problems += _tree_problems(documents["departments"], lists["departments"])
+    if "prices" in lists:
+        problems += _price_problems(documents["prices"], lists["prices"])
+    if "chains" in lists:
+        missing = sorted(set(needed_chains) - {c["code"] for c in lists["chains"]})
+        problems += [
+            documents["chains"].problem(["chains"], f"chain {c} is named by a service but missing")
+            for c in missing
+        ]
     return problems
 
 
-def _reference_problems(
-    documents: Mapping[str, Document],
-    lists: Mapping[str, list[dict[str, Any]]],
-    codes: Mapping[str, list[str]],
-) -> list[str]:
+def _identity(key: str, entry: Mapping[str, Any]) -> str:
+    """What no second entry of the same list may be."""
+    match key:
+        case "quotas":
+            return f"quota of {entry['department']}/{entry['zone']}"
+        case "prices":
+            return f"price of {entry['item']} from {entry['from']}"
+        case _:
+            return str(entry["code"])
+
+
+def _repeat_problems(documents: Documents, lists: Lists) -> list[str]:
     problems = []
-    at: list[str | int]
+    for key, entries in lists.items():
+        seen: set[str] = set()
+        for i, entry in enumerate(entries):
+            identity = _identity(key, entry)
+            if identity in seen:
+                problems.append(documents[key].problem([key, i], f"{identity} is declared twice"))
+            seen.add(identity)
+    return problems
+
+
+def _reference_problems(documents: Documents, lists: Lists) -> list[str]:
+    problems = []
     for key, field_name, target in (
         ("departments", "parent", "departments"),
         ("offices", "department", "departments"),
         ("quotas", "department", "departments"),
     ):
-        for i, entry in enumerate(lists[key]):
-            value = entry.get(field_name)
-            if value is not None and value not in codes[target]:
-                at = [key, i, field_name]
-                problems.append(documents[key].problem(at, f"there is no {target[:-1]} {value}"))
-    for i, chain in enumerate(lists["chains"]):
-        for j, step in enumerate(chain["steps"]):
-            if step["office"] not in codes["offices"]:
-                at = ["chains", i, "steps", j, "office"]
-                text = f"there is no office {step['office']}"
-                problems.append(documents["chains"].problem(at, text))
+        if key not in lists or target not in lists:
+            continue
+        codes = {entry["code"] for entry in lists[target]}
+        problems += [
+            documents[key].problem([key, i, field_name], f"there is no department {code}")
+            for i, entry in enumerate(lists[key])
+            if (code := entry.get(field_name)) is not None and code not in codes
+        ]
+    if "chains" in lists and "offices" in lists:
+        offices = {office["code"] for office in lists["offices"]}
+        problems += [
+            documents["chains"].problem(
+                ["chains", i, "steps", j, "office"], f"there is no office {step['office']}"
+            )
+            for i, chain in enumerate(lists["chains"])
+            for j, step in enumerate(chain["steps"])
+            if step["office"] not in offices
+        ]
     return problems
 
 
@@ -203,9 +220,9 @@ def _tree_problems(document: Document, departments: list[dict[str, Any]]) -> lis
     codes = {d["code"] for d in departments}
     for i, department in enumerate(departments):
         parent = department.get("parent")
-        if parent is not None and parent in codes and parent not in seen:
-            at: list[str | int] = ["departments", i, "parent"]
-            problems.append(document.problem(at, f"{parent} must stand above {department['code']}"))
+        if parent in codes and parent not in seen:
+            text = f"{parent} must stand above {department['code']}"
+            problems.append(document.problem(["departments", i, "parent"], text))
         seen.add(department["code"])
     return problems
 
@@ -217,11 +234,6 @@ def _price_problems(document: Document, prices: list[dict[str, Any]]) -> list[st
             price_start(price)
         except ValueError:
             problems.append(document.problem(["prices", i, "from"], "is not a date"))
-    starts = [f"{p['item']} from {p['from']}" for p in prices]
-    problems += [
-        document.problem(["prices"], f"price of {twice} is declared twice")
-        for twice in duplicates(starts)
-    ]
     return problems
 
 
