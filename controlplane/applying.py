@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from controlplane import audit
 from controlplane.admission.models import Pool, PoolBound, QuotaBound
-from controlplane.admission.service import counter_differences
+from controlplane.admission.service import counter_differences, lock_counters
 from controlplane.approval.models import ApprovalChain
 from controlplane.config import Settings
 from controlplane.jobs import sync_quota
@@ -52,6 +52,7 @@ def apply_declared(
     A preview is the same with the transaction rolled back, so the two cannot disagree.
     """
     changes: list[Change] = []
+    lock_counters(session)
     departments = _apply_departments(session, declared, changes)
     _apply_offices(session, declared, departments, changes)
     _apply_pools(session, declared, changes)

@@ -2,12 +2,13 @@
 
 A counter row is changed by one UPDATE that states its own bound, in the transaction of the claim
 row: no number of writers can over-commit, and no sum over claims is ever needed to admit one.
-Rows are always taken in the same order (pool, then quotas by id), so that writers do not deadlock.
+`_shift` alone changes counters, and takes them in one order for everybody (the pool's, then the
+quotas', each by id): two writers never wait for each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,19 @@ class Claimant:
     resource_id: str
     department: Department
     zone: str
+
+
+@dataclass(frozen=True)
+class _Counters:
+    """On which rows a claim counts: its pool's, and those of every quota above its department."""
+
+    pool_code: str
+    department: Department
+    zone: str
+
+
+#: What becomes of a dimension's counters: (held, allocated).
+_Moves = Mapping[str, tuple[int, int]]
 
 
 def bound_of(row: PoolBound | QuotaBound) -> Bound:
@@ -118,8 +132,9 @@ def hold(
     faults = admission_faults(pool, quotas, asked)
     if faults or pool is None:
         raise AdmissionRefused(faults)
-    growing = {d: amount for d, amount in asked.items() if amount > 0}
-    if not _add_held(session, pool, quotas, growing):
+    counters = _Counters(pool.code, claimant.department, claimant.zone)
+    growing = {d: (amount, 0) for d, amount in asked.items() if amount > 0}
+    if not _shift(session, counters, growing, within_bounds=True):
         # Somebody was quicker: read again for a message that tells the truth.
         for row in (*pool.bounds, *quotas):
             session.refresh(row)
@@ -144,75 +159,54 @@ def _write_claims(
     session.flush()
 
 
-def _add_held(session: Session, pool: Pool, quotas: Iterable[QuotaBound], growing: Vector) -> bool:
-    for bound in sorted(pool.bounds, key=lambda b: b.id):
-        if not _add_one(session, PoolBound, bound.id, growing.get(bound.dimension, 0)):
-            return False
-    return all(
-        _add_one(session, QuotaBound, q.id, growing.get(q.dimension, 0))
-        for q in sorted(quotas, key=lambda q: q.id)
-    )
-
-
-def _add_one(
-    session: Session, table: type[PoolBound] | type[QuotaBound], row_id: int, amount: int
-) -> bool:
-    if amount == 0:
-        return True
-    done = session.execute(
-        sa.update(table)
-        .where(table.id == row_id, table.held + table.allocated + amount <= table.capacity)
-        .values(held=table.held + amount)
-        .returning(table.id)
-        .execution_options(synchronize_session=False)
-    ).scalar()
-    return done is not None
-
-
 def allocate(session: Session, request_id: int, now: datetime) -> None:
     """Turns a request's hold into an allocation, at approval. What shrinks stays for `settle`."""
-    claims = [c for c in _claims(session, request_id) if c.state == ClaimState.HELD]
-    for claim in claims:
-        if claim.amount > 0:
-            _shift(session, claim, held=-claim.amount, allocated=claim.amount)
-            claim.state, claim.changed_at = ClaimState.ALLOCATED, now
-    session.flush()
+    growing = [c for c in _claims(session, request_id) if _is_held(c) and c.amount > 0]
+    _shift_claims(session, growing, {c.dimension: (-c.amount, c.amount) for c in growing})
+    _mark(session, growing, ClaimState.ALLOCATED, now)
 
 
 def settle(session: Session, request_id: int, now: datetime) -> None:
     """Gives back what a finished change made smaller."""
-    for claim in _claims(session, request_id):
-        if claim.state == ClaimState.HELD and claim.amount < 0:
-            _shift(session, claim, held=0, allocated=claim.amount)
-            claim.state, claim.changed_at = ClaimState.ALLOCATED, now
-    session.flush()
+    shrinking = [c for c in _claims(session, request_id) if _is_held(c) and c.amount < 0]
+    _shift_claims(session, shrinking, {c.dimension: (0, c.amount) for c in shrinking})
+    _mark(session, shrinking, ClaimState.ALLOCATED, now)
 
 
 def release_request(session: Session, request_id: int, now: datetime) -> None:
     """Gives back all that a request holds or has: refused, withdrawn, returned, failed for good."""
-    for claim in _claims(session, request_id):
-        if claim.state == ClaimState.HELD and claim.amount > 0:
-            _shift(session, claim, held=-claim.amount, allocated=0)
-        elif claim.state == ClaimState.ALLOCATED:
-            _shift(session, claim, held=0, allocated=-claim.amount)
-        claim.state, claim.changed_at = ClaimState.RELEASED, now
-    session.flush()
+    claims = _claims(session, request_id)
+    moves = {}
+    for claim in claims:
+        if claim.state == ClaimState.ALLOCATED:
+            moves[claim.dimension] = (0, -claim.amount)
+        elif _is_held(claim) and claim.amount > 0:
+            moves[claim.dimension] = (-claim.amount, 0)
+    _shift_claims(session, claims, moves)
+    _mark(session, claims, ClaimState.RELEASED, now)
 
 
 def release_resource(session: Session, resource_id: str, now: datetime) -> None:
     """Gives back all that a destroyed resource had, net of its changes."""
     claims = session.scalars(
-        sa.select(Claim)
-        .where(Claim.resource_id == resource_id, Claim.state == ClaimState.ALLOCATED)
-        .order_by(Claim.dimension, Claim.id)
+        sa.select(Claim).where(
+            Claim.resource_id == resource_id, Claim.state == ClaimState.ALLOCATED
+        )
     ).all()
-    # Largest first, so that no counter passes below zero on the way.
     net: dict[str, int] = {}
     for claim in claims:
         net[claim.dimension] = net.get(claim.dimension, 0) + claim.amount
-        claim.state, claim.changed_at = ClaimState.RELEASED, now
-    for claim in {c.dimension: c for c in claims}.values():
-        _shift(session, claim, held=0, allocated=-net[claim.dimension])
+    _shift_claims(session, claims, {d: (0, -amount) for d, amount in net.items()})
+    _mark(session, claims, ClaimState.RELEASED, now)
+
+
+def _is_held(claim: Claim) -> bool:
+    return claim.state == ClaimState.HELD
+
+
+def _mark(session: Session, claims: Iterable[Claim], state: ClaimState, now: datetime) -> None:
+    for claim in claims:
+        claim.state, claim.changed_at = state, now
     session.flush()
 
 
@@ -227,31 +221,59 @@ def _claims(session: Session, request_id: int) -> list[Claim]:
     )
 
 
-def _shift(session: Session, claim: Claim, *, held: int, allocated: int) -> None:
-    """Moves counters of the claim's pool and of every quota above its department."""
-    session.execute(
-        sa.update(PoolBound)
-        .where(PoolBound.pool_code == claim.pool_code, PoolBound.dimension == claim.dimension)
-        .values(held=PoolBound.held + held, allocated=PoolBound.allocated + allocated)
-        .execution_options(synchronize_session=False)
+def _shift_claims(session: Session, claims: Sequence[Claim], moves: _Moves) -> None:
+    """Moves the counters of claims that stand in the same place: one request's or resource's."""
+    if moves:
+        department = session.get_one(Department, claims[0].department_id)
+        counters = _Counters(claims[0].pool_code, department, claims[0].zone)
+        _shift(session, counters, moves)
+
+
+def _shift(
+    session: Session, counters: _Counters, moves: _Moves, *, within_bounds: bool = False
+) -> bool:
+    """Moves counters; `within_bounds`: returns False at the first row that would pass its bound,
+    and the caller must roll back."""
+    of_pool = sa.select(PoolBound.id, PoolBound.dimension).where(
+        PoolBound.pool_code == counters.pool_code, PoolBound.dimension.in_(list(moves))
     )
-    department = session.get_one(Department, claim.department_id)
-    ids = session.scalars(
-        sa.select(QuotaBound.id)
-        .where(
-            QuotaBound.department_id.in_(department.ancestor_ids()),
-            QuotaBound.zone == claim.zone,
-            QuotaBound.dimension == claim.dimension,
-        )
-        .order_by(QuotaBound.id)
-    ).all()
-    for quota_id in ids:
-        session.execute(
-            sa.update(QuotaBound)
-            .where(QuotaBound.id == quota_id)
-            .values(held=QuotaBound.held + held, allocated=QuotaBound.allocated + allocated)
+    of_quotas = sa.select(QuotaBound.id, QuotaBound.dimension).where(
+        QuotaBound.department_id.in_(counters.department.ancestor_ids()),
+        QuotaBound.zone == counters.zone,
+        QuotaBound.dimension.in_(list(moves)),
+    )
+    # The quotas are read once the pool's rows are ours: one declared meanwhile is counted on too.
+    return _shift_rows(session, PoolBound, of_pool, moves, within_bounds) and _shift_rows(
+        session, QuotaBound, of_quotas, moves, within_bounds
+    )
+
+
+def _shift_rows(
+    session: Session,
+    table: type[PoolBound] | type[QuotaBound],
+    rows: sa.Select[Any],
+    moves: _Moves,
+    within_bounds: bool,
+) -> bool:
+    for row_id, dimension in session.execute(rows.order_by(table.id)).all():
+        held, allocated = moves[dimension]
+        change = sa.update(table).where(table.id == row_id)
+        if within_bounds:
+            change = change.where(table.held + table.allocated + held + allocated <= table.capacity)
+        done = session.execute(
+            change.values(held=table.held + held, allocated=table.allocated + allocated)
+            .returning(table.id)
             .execution_options(synchronize_session=False)
-        )
+        ).scalar()
+        if done is None:
+            return False
+    return True
+
+
+def lock_counters(session: Session) -> None:
+    """Keeps every counter as it is until the transaction ends, taken in the order of `_shift`."""
+    for table in (PoolBound, QuotaBound):
+        session.execute(sa.select(table.id).order_by(table.id).with_for_update()).all()
 
 
 def counter_differences(session: Session) -> list[dict[str, Any]]:
