@@ -251,7 +251,7 @@ def _shift(
 def _shift_rows(
     session: Session,
     table: type[PoolBound] | type[QuotaBound],
-    rows: sa.Select[Any],
+    rows: sa.Select[int, str],
     moves: _Moves,
     within_bounds: bool,
 ) -> bool:

@@ -187,6 +187,7 @@ def lock_running_job(session: Session, job_id: int, fence: int) -> Job:
         sa.select(Job)
         .where(Job.id == job_id, Job.fence == fence, Job.state == JobState.RUNNING)
         .with_for_update(of=Job)
+        .execution_options(populate_existing=True)
     ).first()
     if job is None:
         raise LeaseLost(state="lease lost")
@@ -205,9 +206,12 @@ def retry_job(job: Job, run_after: datetime, error: str) -> None:
 
 
 def lock_resource(session: Session, resource_id: str) -> Resource:
-    """Errors: NotFound."""
+    """The resource as it is now, locked until the transaction ends. Errors: NotFound."""
     resource = session.scalars(
-        sa.select(Resource).where(Resource.id == resource_id).with_for_update(of=Resource)
+        sa.select(Resource)
+        .where(Resource.id == resource_id)
+        .with_for_update(of=Resource)
+        .execution_options(populate_existing=True)
     ).first()
     if resource is None:
         raise NotFound

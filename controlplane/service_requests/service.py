@@ -67,11 +67,15 @@ def number_request(session: Session, request: ServiceRequest, now: datetime) -> 
 
 
 def lock_request(session: Session, request_id: int) -> ServiceRequest:
-    """The request, locked against other writers until the transaction ends. Errors: NotFound."""
+    """The request as it is now, locked against other writers until the transaction ends.
+
+    Errors: NotFound.
+    """
     request = session.scalars(
         sa.select(ServiceRequest)
         .where(ServiceRequest.id == request_id)
         .with_for_update(of=ServiceRequest)
+        .execution_options(populate_existing=True)
     ).first()
     if request is None:
         raise NotFound

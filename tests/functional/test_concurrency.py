@@ -15,10 +15,11 @@ from controlplane.applying import apply_declared
 from controlplane.approval.rules import Decision, Outcome
 from controlplane.errors import AdmissionRefused, StateConflict
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
+from controlplane.provisioning.service import lock_resource
 from controlplane.quotas import load_quotas
 from controlplane.reports.requests import request_story
 from controlplane.service_requests.models import ServiceRequest
-from controlplane.service_requests.service import next_ordinal
+from controlplane.service_requests.service import lock_request, next_ordinal
 from tests.factories import City, ask
 from tests.functional.concurrently import at_once
 
@@ -274,3 +275,20 @@ def test_events_written_while_others_are_sealed_all_get_their_place(city: City) 
         good, broken = audit.verify_chain(session)
     assert broken is None
     assert good == count(city, audit.AuditEvent)
+
+
+def test_what_was_read_before_it_was_locked_is_read_again(city: City) -> None:
+    """Else a decision would rest on what the row was before somebody else changed it."""
+    resource_id = city.delivered()
+    with city.control_plane.db.transaction() as session:
+        resource = session.get_one(Resource, resource_id)
+        request = session.get_one(ServiceRequest, resource.request_id)
+        for table, row in ((Resource, resource), (ServiceRequest, request)):
+            session.execute(
+                sa.update(table)
+                .where(table.id == row.id)
+                .values(state="changed")
+                .execution_options(synchronize_session=False)
+            )
+        assert lock_resource(session, resource.id).state == "changed"
+        assert lock_request(session, request.id).state == "changed"
