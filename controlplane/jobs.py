@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.catalogue.services import Action, Service
 from controlplane.config import Settings
+from controlplane.errors import StateConflict
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
 from controlplane.provisioning.rules import ResourceState, SiteState, add_months
@@ -79,14 +80,17 @@ def start_delivery(
     request: ServiceRequest,
     now: datetime,
 ) -> Job:
-    """The resource and the job of an approved request."""
+    """The resource and the job of an approved request. Errors: as `lock_changeable`."""
     action = service.actions[request.action]
     if action.kind == "create":
         resource = _new_resource(session, service, request, now)
         payload: dict[str, Any] = {"spec": request.spec}
     else:
         assert request.resource_id is not None
-        resource = provisioning.lock_resource(session, request.resource_id)
+        resource = lock_changeable(session, action, request.resource_id)
+        # What was done since the request was sent (a volume attached) stays as it is.
+        changed = {k: v for k, v in request.spec.items() if k in action.fields}
+        request.spec = {**resource.spec, **changed}
         payload = {
             "spec": request.spec,
             "previous_spec": resource.spec,
@@ -96,6 +100,18 @@ def start_delivery(
     return enqueue_action(
         session, settings, service, action, resource, now, payload, request_id=request.id
     )
+
+
+def lock_changeable(session: Session, action: Action, resource_id: str) -> Resource:
+    """The resource that a change is for, locked, so that no other action begins meanwhile.
+
+    Errors: NotFound, StateConflict (its state does not allow the change), ResourceBusy.
+    """
+    resource = provisioning.lock_resource(session, resource_id)
+    provisioning.check_idle(session, resource)
+    if resource.state not in action.states:
+        raise StateConflict(state=resource.state)
+    return resource
 
 
 def _new_resource(

@@ -31,7 +31,7 @@ from controlplane.errors import (
     OwnRequest,
     StateConflict,
 )
-from controlplane.jobs import onboard_department, start_delivery
+from controlplane.jobs import lock_changeable, onboard_department, start_delivery
 from controlplane.policy import Subject
 from controlplane.preparing import Preparation, prepare
 from controlplane.provisioning import service as provisioning
@@ -124,6 +124,8 @@ class Pipeline:
             if twin is not None:
                 ask = dataclasses.replace(ask, request_id=twin.id)
         department = self._department_for(session, subject, ask)
+        if ask.resource_id is not None:
+            provisioning.lock_resource(session, ask.resource_id)  # two changes at once: one waits
         preparation = prepare(session, self.catalogue, ask, department, now)
         if preparation.faults:
             raise InvalidInput(preparation.faults)
@@ -234,11 +236,14 @@ class Pipeline:
         return step
 
     def _approve(self, session: Session, request: ServiceRequest, subject: Subject) -> None:
-        """Approval, allocation and job in one transaction."""
+        """Approval, allocation and job in one transaction. Errors: as `lock_changeable`."""
         now = self.clock()
+        service = self.catalogue[request.service]
+        action = service.actions[request.action]
+        if action.kind == "change" and request.resource_id is not None:
+            lock_changeable(session, action, request.resource_id)  # before any counter
         requests.move_request(request, "approve", now)
         admission.allocate(session, request.id, now)
-        service = self.catalogue[request.service]
         start_delivery(session, self.settings, service, request, now)
         self._audit(session, subject, "request_approved", request, pool=request.pool)
 
