@@ -21,11 +21,12 @@ from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
 
+# Where the entry of clouds.yaml says no `api_timeout`.
 CALL_TIMEOUT_S = 60
-# How often a state is asked for: twice a second of a cloud at rest, and never more than a tenth of the time of one that
+# How often a state is asked for: twice a second of a cloud at rest, and for at most a quarter of the time of one that
 # answers slowly. Twenty builds that each ask twice a second keep nova busy with answering instead of building.
 POLL_INTERVAL_S = 0.5
-POLL_SHARE = 0.1
+POLL_SHARE = 0.25
 # Under which key or in which field every object of ours carries the resource id it belongs to.
 RESOURCE_ID_KEY = "egov_resource_id"
 SLOT_KEY = "egov_slot"
@@ -63,12 +64,17 @@ class Service:
         where: Json,
         path_prefix: str = "",
         microversion: str | None = None,
+        endpoint_override: str | None = None,
     ) -> None:
         self._session = session
         self._service_type = service_type
         self._filter = {"service_type": service_type, **where}
         self._path_prefix = path_prefix
         self._microversion = microversion
+        # The prefix is ours: an address that ends in it, as openstacksdk takes it, must not double it.
+        self._address = endpoint_override and endpoint_override.rstrip("/").removesuffix(
+            path_prefix
+        )
 
     def get(self, path: str, **query: Any) -> Json:
         """The JSON object at `path`; CloudError with status 404 where there is none."""
@@ -107,6 +113,7 @@ class Service:
                 self._path_prefix + path,
                 method,
                 endpoint_filter=self._filter,
+                endpoint_override=self._address,
                 microversion=self._microversion,
                 raise_exc=False,
                 connect_retries=retries,
@@ -133,17 +140,24 @@ class Cloud:
         session = Session(
             auth=_sign_in(name, entry),
             verify=entry.get("cacert") or entry.get("verify", True),
-            timeout=CALL_TIMEOUT_S,
+            timeout=entry.get("api_timeout") or CALL_TIMEOUT_S,
         )
         where = {
             "interface": entry.get("interface", "public"),
             "region_name": entry.get("region_name"),
         }
+
+        def service(
+            service_type: str, path_prefix: str = "", microversion: str | None = None
+        ) -> Service:
+            override = _endpoint_override(entry, service_type)
+            return Service(session, service_type, where, path_prefix, microversion, override)
+
         self.name = name
-        self.compute = Service(session, "compute", where, microversion=COMPUTE_MICROVERSION)
-        self.volume = Service(session, "block-storage", where, microversion=VOLUME_MICROVERSION)
-        self.network = Service(session, "network", where, path_prefix="/v2.0")
-        self.image = Service(session, "image", where, path_prefix="/v2")
+        self.compute = service("compute", microversion=COMPUTE_MICROVERSION)
+        self.volume = service("block-storage", microversion=VOLUME_MICROVERSION)
+        self.network = service("network", path_prefix="/v2.0")
+        self.image = service("image", path_prefix="/v2")
 
 
 def read_cloud_entry(name: str, config_file: str | None = None) -> Json:
@@ -195,6 +209,14 @@ def create_once(create: Callable[[], Json], find: Callable[[], Json | None]) -> 
             return wait_until(find, "the object whose creation got no answer", timeout_s=10)
         except CloudError:
             raise error from None
+
+
+def _endpoint_override(entry: Json, service_type: str) -> str | None:
+    """The address that clouds.yaml gives instead of the catalogue's, under openstacksdk's names."""
+    names = {"block-storage": ("block_storage", "volume", "volumev3")}.get(
+        service_type, (service_type,)
+    )
+    return next(filter(None, (entry.get(f"{name}_endpoint_override") for name in names)), None)
 
 
 def _clouds_in(path: Path) -> dict[str, Json]:
