@@ -111,11 +111,10 @@ def wait_for_server(
     query = {"tags": object_name(resource_id), "status": [*states, "ERROR"]}
 
     def check() -> Json | None:
-        if not cloud.compute.get("/servers", **query)["servers"]:
+        listed = cloud.compute.get("/servers", **query)["servers"]
+        if not listed:
             return None
-        server = find_server(cloud, resource_id)
-        if server is None:
-            return None
+        server = cloud.compute.get(f"/servers/{listed[0]['id']}")["server"]
         if server["status"] == "ERROR" and "ERROR" not in states:
             raise CloudError(f"server {server['name']} ended in ERROR: {fault_of(server)}")
         settled = server["status"] in states and server["OS-EXT-STS:task_state"] is None

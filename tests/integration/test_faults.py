@@ -1,0 +1,252 @@
+"""What happens when the cloud or a playbook fails: a clear reason, nothing lost, doubled or left.
+
+The fixture's end holds every test to "nothing left on the cloud, counters equal claims, no meter
+still running".
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from controlplane.admission.models import QuotaBound
+from controlplane.provisioning.models import Job
+from tests.integration.fault_proxy import FaultProxy
+from tests.integration.live_city import LiveCity, vm
+
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+
+
+def provision_job(city: LiveCity, request_id: int) -> Job:
+    (job,) = city.jobs(request_id=request_id, action="provision")
+    return job
+
+
+def has_failed_with(city: LiveCity, request_id: int, *words: str) -> None:
+    """The request failed for a reason that says these words, and gave everything back."""
+    assert city.ended(request_id).state == "failed", city.told(request_id)
+    city.idle()
+    job = provision_job(city, request_id)
+    for word in words:
+        assert word in job.error, job.error
+    assert words[0] in city.request(request_id).reason
+    assert held(city) == {0}
+
+
+def held(city: LiveCity) -> set[int]:
+    """What the department holds or has allocated, over all its bounds."""
+    with city.control_plane.db.read() as session:
+        rows = session.scalars(
+            sa.select(QuotaBound).where(
+                QuotaBound.department_id == city.department_id(city.code("civil-affairs"))
+            )
+        )
+        return {row.held + row.allocated for row in rows}
+
+
+def attempt_of(city: LiveCity, request_id: int, at_least: int) -> Job | None:
+    job = provision_job(city, request_id)
+    return job if job.attempt >= at_least and job.state == "queued" else None
+
+
+# --- the cloud is away or slow ------------------------------------------------------------------
+
+
+def test_a_cloud_that_is_down_is_waited_for(city: LiveCity, proxy: FaultProxy) -> None:
+    with proxy.down():
+        request_id = city.order()
+        job = city.wait(lambda: attempt_of(city, request_id, 2), "second try")
+        assert "the cloud lab does not answer" in job.error
+        assert city.request(request_id).state == "delivering"
+    resource_id = city.fulfilled(request_id)
+    assert city.server(resource_id).status == "ACTIVE"
+    assert provision_job(city, request_id).error == ""
+
+
+def test_one_api_that_is_down_is_waited_for_too(city: LiveCity, proxy: FaultProxy) -> None:
+    with proxy.fault("compute", status=503, message="maintenance"):
+        request_id = city.order()
+        job = city.wait(lambda: attempt_of(city, request_id, 1), "first try")
+        assert "the compute API answers 503" in job.error
+    city.fulfilled(request_id)
+
+
+def test_an_answer_beyond_the_time_limit_costs_one_try(city: LiveCity, proxy: FaultProxy) -> None:
+    """The server is made while nobody waits for the answer any more: it is found again."""
+    with proxy.fault("compute", method="POST", path="/servers$", delay_seconds=8, times=1) as slow:
+        resource_id = city.fulfilled(city.order())
+    assert slow.hits == 1
+    assert city.server(resource_id).status == "ACTIVE"
+
+
+# --- the cloud errs -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "path"),
+    [
+        ("compute", "POST", "/servers$"),
+        ("network", "POST", "/ports$"),
+        ("block-storage", "POST", "/volumes$"),
+        ("compute", "GET", "/servers"),
+    ],
+)
+def test_an_error_500_is_got_over(
+    city: LiveCity, proxy: FaultProxy, service: str, method: str, path: str
+) -> None:
+    volumes = [{"size_gib": 1, "type": "standard"}]
+    with proxy.fault(service, method=method, path=path, status=500, times=1) as fault:
+        resource_id = city.delivered_vm(data_volumes=volumes)
+    assert fault.hits == 1
+    assert city.server(resource_id).status == "ACTIVE"
+    assert len(city.volumes(resource_id)) == 1
+
+
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [
+        ("compute", "/servers$"),
+        ("compute", "/os-volume_attachments$"),
+        ("network", "/ports$"),
+        ("network", "/floatingips$"),
+        ("block-storage", "/volumes$"),
+    ],
+)
+def test_a_lost_answer_makes_nothing_twice(
+    city: LiveCity, proxy: FaultProxy, service: str, path: str
+) -> None:
+    with proxy.fault(service, method="POST", path=path, loses_answer=True, times=1) as fault:
+        resource_id = city.delivered_vm(
+            data_volumes=[{"size_gib": 1, "type": "standard"}], floating_address=True
+        )
+    assert fault.hits == 1
+    assert city.server(resource_id).status == "ACTIVE"
+    assert len(city.volumes(resource_id)) == 1
+    assert len(city.floating_addresses(resource_id)) == 1
+    ports = [p for p in city.admin.network.ports() if resource_id in (p.name or "")]
+    assert len(ports) == 1
+
+
+def test_an_error_that_stays_ends_the_order_and_leaves_nothing(
+    city: LiveCity, proxy: FaultProxy
+) -> None:
+    with proxy.fault("compute", method="POST", path="/servers$", status=500, message="disk full"):
+        request_id = city.order(data_volumes=[{"size_gib": 1, "type": "standard"}])
+        has_failed_with(city, request_id, "disk full")
+    assert provision_job(city, request_id).attempt == 3
+
+
+# --- the cloud refuses --------------------------------------------------------------------------
+
+
+def test_the_cloud_s_own_quota_is_a_readable_reason(city: LiveCity) -> None:
+    """Somebody lowered the project's quota by hand: we admitted what the cloud refuses."""
+    city.delivered_vm()
+    project_id = city.project_id()
+    city.admin.compute.update_quota_set(project_id, cores=1)
+    try:
+        request_id = city.order()
+        assert city.ended(request_id).state == "failed"
+        city.idle()
+        assert "Quota exceeded for cores" in provision_job(city, request_id).error
+        assert city.servers(str(city.request(request_id).resource_id)) == []
+    finally:
+        city.admin.compute.update_quota_set(project_id, cores=40)
+
+
+def test_no_valid_host_is_a_readable_reason(city: LiveCity) -> None:
+    hosts = [s for s in city.admin.compute.services() if s.binary == "nova-compute"]
+    pool_hosts = [s for s in hosts if s.availability_zone.startswith("internet")]
+    for service in pool_hosts:
+        city.admin.compute.disable_service(service, disabled_reason="test")
+    try:
+        has_failed_with(city, city.order(), "No valid host")
+    finally:
+        for service in pool_hosts:
+            city.admin.compute.enable_service(service)
+
+
+def test_an_image_that_is_gone_is_a_readable_reason(city: LiveCity) -> None:
+    image = city.admin.image.create_image(
+        name=f"gone-{city.suffix}",
+        disk_format="raw",
+        container_format="bare",
+        visibility="public",
+        data=b"image",
+    )
+    city.ticks.read_pools()
+    pipeline = city.control_plane.pipeline
+    request_id = pipeline.submit_request(city.person("limin"), vm(image=image.name))
+    city.admin.image.delete_image(image)
+    city.approve(request_id)
+    city.worker.wake()
+    has_failed_with(city, request_id, f"no active image 'gone-{city.suffix}'")
+    city.ticks.read_pools()
+
+
+# --- a resize that fails ------------------------------------------------------------------------
+
+
+def test_a_change_the_cloud_refuses_goes_back_to_what_was(
+    city: LiveCity, proxy: FaultProxy
+) -> None:
+    resource_id = city.delivered_vm(data_volumes=[{"size_gib": 1, "type": "standard"}])
+    with proxy.fault("compute", method="POST", path="/action$", status=409, message="not now"):
+        request_id = city.change(
+            resource_id, plan="large", data_volumes=[{"size_gib": 4, "type": "standard"}]
+        )
+        assert city.ended(request_id).state == "failed"
+        city.idle()
+    server, (volume,) = city.server(resource_id), city.volumes(resource_id)
+    assert (server.status, server.flavor["vcpus"], volume.size) == ("ACTIVE", 1, 1)
+    resource = city.resource(resource_id)
+    assert (resource.state, resource.capacity["vcpu"]) == ("active", 1)
+
+
+def test_a_retirement_goes_on_where_it_was_cut_short(city: LiveCity, proxy: FaultProxy) -> None:
+    resource_id = city.delivered_vm(data_volumes=[{"size_gib": 1, "type": "standard"}])
+    with proxy.fault("block-storage", method="DELETE", status=500, times=2) as fault:
+        name = city.resource(resource_id).name
+        city.control_plane.operations.retire_now(city.person("chengang"), resource_id, name)
+        city.worker.wake()
+        city.idle()
+    assert fault.hits == 2
+    assert city.resource(resource_id).state == "retired"
+
+
+# --- the playbook is broken ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_playbooks(city: LiveCity, tmp_path: Path) -> Iterator[Path]:
+    """The worker runs playbooks of a copy that a test may spoil."""
+    settings = city.worker.settings
+    copy = tmp_path / "playbooks"
+    shutil.copytree(settings.playbooks_dir, copy)
+    shutil.copy(settings.playbooks_dir.parent / "ansible.cfg", tmp_path)
+    (tmp_path / "inventory").mkdir()
+    city.worker.settings = settings.model_copy(update={"playbooks_dir": copy})
+    yield copy
+    city.worker.settings = settings
+
+
+def test_a_playbook_with_a_syntax_error_fails_at_once_with_file_and_line(
+    city: LiveCity, own_playbooks: Path
+) -> None:
+    playbook = own_playbooks / "services" / "vm" / "provision.yml"
+    playbook.write_text("---\n- name: Provision\n  hosts: localhost\n  roles: [\n")
+    started = time.monotonic()
+    has_failed_with(city, city.order(), "provision.yml:")
+    assert time.monotonic() - started < 30
+
+
+def test_a_playbook_that_is_not_there_fails_at_once(city: LiveCity, own_playbooks: Path) -> None:
+    (own_playbooks / "services" / "vm" / "provision.yml").unlink()
+    request_id = city.order()
+    has_failed_with(city, request_id, "provision.yml")
+    assert provision_job(city, request_id).attempt == 1
