@@ -40,7 +40,11 @@ UNKNOWN_SERVICE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Run:
-    """A claimed job with all that its playbook run needs; holds no database row."""
+    """A claimed job with all that its playbook run needs; holds no database row.
+
+    `was_taken_before`: an earlier worker may have left its run behind. `give_up`: why the job is
+    not to be run but to be failed, once nothing of it runs any more.
+    """
 
     job_id: int
     job_number: str
@@ -52,8 +56,13 @@ class Run:
     project: str
     extravars: Mapping[str, Any]
     proves_login: bool
-    previous_host: str = ""
-    previous_pgid: int | None = None
+    was_taken_before: bool = False
+    give_up: str = ""
+
+    @property
+    def never_began(self) -> bool:
+        """Given up before any worker ran it: nothing of it is on the cloud."""
+        return bool(self.give_up) and not self.was_taken_before
 
 
 class Delivery:
@@ -76,10 +85,7 @@ class Delivery:
     # --- a run ----------------------------------------------------------------------------------
 
     def claim(self, worker: str) -> Run | None:
-        """The next job that may run, now ours; None when nothing waits.
-
-        A job whose tries are used up, or that was cancelled while it waited, ends here.
-        """
+        """The next job that may run, or is to be given up, now ours; None when nothing waits."""
         now = self.clock()
         while True:
             with self.db.transaction() as session:
@@ -88,10 +94,6 @@ class Delivery:
                     return None
                 if not self._is_known(job):
                     self._put_off(job)
-                    continue
-                if job.cancel_asked or job.attempt > job.attempts_max:
-                    reason = "cancelled" if job.cancel_asked else "its worker died at every try"
-                    self._end_badly(session, job, reason)
                     continue
                 return self._run_of(session, job)
 
@@ -148,8 +150,8 @@ class Delivery:
             project=site.project,
             extravars=self._extravars(session, job, site, pool),
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
-            previous_host=job.run_host,
-            previous_pgid=job.run_pgid,
+            was_taken_before=_was_taken_before(job),
+            give_up=_reason_to_give_up(job),
         )
 
     def _extravars(
@@ -310,7 +312,8 @@ class Delivery:
                 delay = retry_delay(job.attempt, self.settings.job_retry_base_seconds)
                 provisioning.retry_job(job, now + delay, error)
                 return False
-            self._end_badly(session, job, error, cancelled)
+            provisioning.end_job(job, _bad_end(job, cancelled), now, error)
+            self._after_a_bad_end(session, job, error, began=not run.never_began)
             return True
 
     def wait_for_cloud(self, run: Run, error: str) -> bool:
@@ -329,37 +332,42 @@ class Delivery:
                 return False
         return self.fail(run, error)
 
-    def _end_badly(self, session: Session, job: Job, error: str, cancelled: bool = False) -> None:
-        now = self.clock()
-        state = JobState.CANCELLED if cancelled or job.cancel_asked else JobState.FAILED
-        provisioning.end_job(job, state, now, error)
+    def _after_a_bad_end(self, session: Session, job: Job, error: str, *, began: bool) -> None:
         if job.resource is None:
             if job.action == provisioning.ONBOARD and job.site is not None:
                 job.site.state = SiteState.FAILED
             return
-        resource = provisioning.lock_resource(session, job.resource.id)
-        action = self._action(job)
         if job.payload.get("cleanup") or job.payload.get("revert"):
             return  # engineers see the failed job and try it again; nothing is given back unproven
-        if action.kind == "create":
-            self._give_up_build(session, job, resource, error)
-        elif action.kind == "change":
-            self._go_back(session, job, resource, error)
+        resource = provisioning.lock_resource(session, job.resource.id)
+        kind = self._action(job).kind
+        if kind == "create":
+            self._fail_request(session, job, error)
+            self._give_up_build(session, resource, began)
+        elif kind == "change":
+            self._fail_request(session, job, error)
+            self._go_back(session, job, resource, began)
 
-    def _give_up_build(self, session: Session, job: Job, resource: Resource, error: str) -> None:
-        """The request fails now; hold and quota come back once the cloud is known to be clean."""
+    def _give_up_build(self, session: Session, resource: Resource, began: bool) -> None:
+        """Hold and quota come back once the cloud is known to be clean: at once if it was."""
         now = self.clock()
         resource.state = ResourceState.FAILED
         resource.parent_id = None
-        self._fail_request(session, job, error)
+        if not began:
+            admission.release_request(session, resource.request_id, now)
+            return
         service = self.catalogue[resource.service]
         payload = {"spec": resource.spec, "cleanup": True}
         retire = service.actions["retire"]
         enqueue_action(session, self.settings, service, retire, resource, now, payload)
 
-    def _go_back(self, session: Session, job: Job, resource: Resource, error: str) -> None:
+    def _go_back(self, session: Session, job: Job, resource: Resource, began: bool) -> None:
         """A change half done is undone by the same playbook with before and after exchanged."""
-        self._fail_request(session, job, error)
+        assert job.request_id is not None
+        if not began:
+            resource.state = job.payload["resume_state"]
+            admission.release_request(session, job.request_id, self.clock())
+            return
         service = self.catalogue[resource.service]
         payload = {
             "spec": job.payload["previous_spec"],
@@ -396,3 +404,19 @@ class Delivery:
             department_id=resource.department_id,
             **data,
         )
+
+
+def _was_taken_before(job: Job) -> bool:
+    """Whether a worker had the job before the one that has it now: it may have done something."""
+    return job.fence > 1
+
+
+def _reason_to_give_up(job: Job) -> str:
+    """Why a claimed job is not to be run, or nothing."""
+    if job.cancel_asked:
+        return "cancelled"
+    return "its worker died at every try" if job.attempt > job.attempts_max else ""
+
+
+def _bad_end(job: Job, cancelled: bool) -> JobState:
+    return JobState.CANCELLED if cancelled or job.cancel_asked else JobState.FAILED

@@ -144,12 +144,15 @@ class Worker:
     # --- one run --------------------------------------------------------------------------------
 
     def _run(self, run: Run) -> None:
+        folder = self.settings.jobs_dir / run.job_number
+        if run.was_taken_before and end_stale_run(folder):
+            log.warning("job %s: ended what a dead worker had left running", run.job_number)
+        if run.give_up:
+            self.delivery.fail(run, run.give_up, final=True)
+            return
         cloud = self.clouds.get(run.cloud)
         if cloud is None:
             raise CloudRefused(reason=f"no cloud {run.cloud} in the clouds file")
-        folder = self.settings.jobs_dir / run.job_number
-        if run.previous_host == self.identity.host and end_stale_run(folder, run.previous_pgid):
-            log.warning("job %s: ended what a dead worker had left running", run.job_number)
         playbook_run = PlaybookRun(
             folder=folder,
             playbooks_dir=self.settings.playbooks_dir,
@@ -168,6 +171,7 @@ class Worker:
             raise
         if cancelled:
             playbook_run.end()
+            self.delivery.record_steps(run, playbook_run.poll()[1])
         result = playbook_run.result()
         if cancelled:
             self.delivery.fail(run, "cancelled", cancelled=True)

@@ -87,8 +87,12 @@ class City:
     def deliver(self, outputs: Mapping[str, Any] | None = None) -> list[str]:
         """Does every waiting job as a worker whose playbooks all succeed; names their actions."""
         done = []
-        while (run := self.control_plane.delivery.claim("test:1")) is not None:
-            self.control_plane.delivery.complete(run, outputs or {"server_id": "s-1"})
+        delivery = self.control_plane.delivery
+        while (run := delivery.claim("test:1")) is not None:
+            if run.give_up:
+                delivery.fail(run, run.give_up, final=True)
+                continue
+            delivery.complete(run, outputs or {"server_id": "s-1"})
             done.append(run.action)
         return done
 

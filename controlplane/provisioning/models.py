@@ -50,8 +50,8 @@ class Job(Base):
     """作业: one action to be done on a cloud by one playbook, tried until it ends.
 
     The row decides who runs: a worker owns a job while its `fence` is the one the row holds and
-    `lease_until` lies ahead. `run_host` and `run_pgid` name the playbook's process group, so that
-    one left behind by a dead worker is ended before the next try.
+    `lease_until` lies ahead. `run_host` and `run_pgid` say where its playbook runs, for people; a
+    run left behind by a dead worker is found by its job's folder.
     """
 
     __tablename__ = "job"

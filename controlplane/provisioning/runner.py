@@ -1,8 +1,7 @@
-"""Runs one playbook through ansible-runner in a process group of its own, and reads what it tells.
+"""Runs one playbook through ansible-runner, and reads what it tells.
 
-The group outlives a killed worker (ansible-runner 2.4.3 does not end ansible-playbook with its
-parent), so its id is written by the child itself before it becomes ansible-runner: whoever takes
-the job over ends the old group first. Nothing here touches the database.
+A run outlives a killed worker; whoever takes the job over ends it first (`end_stale_run`). Nothing
+here touches the database.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -21,9 +19,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from controlplane.provisioning.processes import end_processes, run_environment
 from controlplane.provisioning.service import Step
 
-_WRITE_PID_THEN_RUN = 'echo $$ > "$1"; shift; exec "$@"'
 OPENING_STEP = "启动剧本 · Start the playbook"
 _TASK_ENDS = {
     "runner_on_ok": "ok",
@@ -57,6 +55,7 @@ class PlaybookRun:
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _events: _Events | None = field(default=None, init=False)
+    _timed_out: bool = field(default=False, init=False)
 
     @property
     def artifacts(self) -> Path:
@@ -80,7 +79,7 @@ class PlaybookRun:
         ]
         with (self.folder / "runner.log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _WRITE_PID_THEN_RUN, "sh", str(_pid_path(self.folder)), *command],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -102,6 +101,7 @@ class PlaybookRun:
             "ANSIBLE_CONFIG": str(self.playbooks_dir.parent / "ansible.cfg"),
             "ANSIBLE_FORCE_COLOR": "1",
             "OS_CLIENT_CONFIG_FILE": str(self.folder / "clouds.yaml"),
+            **run_environment(self.artifacts),
             **self.environment,
         }
 
@@ -111,14 +111,15 @@ class PlaybookRun:
         assert self._events is not None
         running = self._process.poll() is None
         if running and time.monotonic() > self._deadline:
+            self._timed_out = True
             self.end()
             running = False
         return running, self._events.read(is_over=not running)
 
     def end(self) -> None:
-        """Ends the whole process group."""
+        """Ends every process of the run."""
         if self._process is not None:
-            end_group(self._process.pid)
+            end_processes(self.artifacts)
             self._process.wait(timeout=10)
 
     def result(self) -> RunResult:
@@ -126,12 +127,18 @@ class PlaybookRun:
         assert self._events is not None
         (self.folder / "clouds.yaml").unlink(missing_ok=True)
         (self.folder / "env" / "extravars").unlink(missing_ok=True)
-        _pid_path(self.folder).unlink(missing_ok=True)
+        if self._timed_out:
+            return RunResult(False, {}, self._timeout_error())
         code = _read(self.artifacts / "rc").strip()
         if code == "0":
             return RunResult(True, self._events.outputs, "")
         error = self._events.last_error or self._tail() or "the run ended without a word"
         return RunResult(False, {}, error, is_broken=code == "4" and not self._events.last_error)
+
+    def _timeout_error(self) -> str:
+        assert self._events is not None
+        step = f" in “{self._events.last_step}”" if self._events.last_step else ""
+        return f"ended after {self.timeout_seconds} s{step}: a run may not take longer"
 
     def _tail(self) -> str:
         """The last lines of the log, for a playbook that failed before any task."""
@@ -147,6 +154,7 @@ class _Events:
         self.folder = folder
         self.outputs: Mapping[str, Any] = {}
         self.last_error = ""
+        self.last_step = ""
         self._next = 1
         self._open: dict[str, Step] = {}
         self._ordinal = 0
@@ -162,7 +170,16 @@ class _Events:
             if step is not None:
                 steps[step.ordinal] = step
         first = min((s.started_ms for s in steps.values()), default=None)
+        if is_over:
+            steps |= {step.ordinal: step for step in self._cut_short()}
         return [*self._opening_step(first, is_over), *steps.values()]
+
+    def _cut_short(self) -> list[Step]:
+        """Steps that will never end by themselves: their run was ended."""
+        now_ms = int(time.time() * 1000)
+        cut = [replace(step, state="failed", ended_ms=now_ms) for step in self._open.values()]
+        self._open.clear()
+        return cut
 
     def _opening_step(self, first_task_ms: int | None, is_over: bool) -> list[Step]:
         state = "ok" if self._ordinal else "failed" if is_over else "running"
@@ -201,9 +218,10 @@ class _Events:
             name = data.get("task") or data.get("name") or ""
             step = Step(self._ordinal, name, "running", at_ms, None)
             self._open[data.get("task_uuid", "")] = step
+            self.last_step = name
             return step
         if kind in _TASK_ENDS and data.get("task_uuid") in self._open:
-            begun = self._open[data["task_uuid"]]
+            begun = self._open.pop(data["task_uuid"])
             state = _TASK_ENDS[kind]
             if state == "failed" and data.get("ignore_errors"):
                 state = "ok"
@@ -223,70 +241,9 @@ def log_path(folder: Path, attempt: int) -> Path:
     return folder / "artifacts" / str(attempt) / "stdout"
 
 
-def end_stale_run(folder: Path, pgid: int | None) -> bool:
-    """Ends what a dead worker left running for this job; returns whether there was something.
-
-    A process id may have been given to a stranger meanwhile: only a group whose command line names
-    the job's own folder is ended.
-    """
-    ended = False
-    written = _read(_pid_path(folder)).strip()
-    for candidate in {pgid, int(written) if written.isdecimal() else None} - {None}:
-        assert candidate is not None
-        if _group_is_ours(candidate, folder):
-            end_group(candidate)
-            ended = True
-    _pid_path(folder).unlink(missing_ok=True)
-    return ended
-
-
-def _group_is_ours(pgid: int, folder: Path) -> bool:
-    """Looks at every process of the group: its first one may be gone while ansible goes on."""
-    for process in Path("/proc").iterdir():
-        if not process.name.isdecimal():
-            continue
-        with suppress(OSError, ValueError):
-            if os.getpgid(int(process.name)) == pgid and _names_folder(process, folder):
-                return True
-    return False
-
-
-def _names_folder(process: Path, folder: Path) -> bool:
-    needle = str(folder).encode()
-    for name in ("cmdline", "environ"):
-        with suppress(OSError):
-            if needle in (process / name).read_bytes():
-                return True
-    return False
-
-
-def end_group(pgid: int, patience_seconds: float = 3.0) -> None:
-    """SIGTERM, then SIGKILL for what is left; returns when the group is gone."""
-    for signum, patience in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 5.0)):
-        try:
-            os.killpg(pgid, signum)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            if not _group_alive(pgid):
-                return
-            time.sleep(0.05)
-
-
-def _group_alive(pgid: int) -> bool:
-    """Zombies do not count: they only wait for their parent to notice."""
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with suppress(OSError, ValueError, IndexError):
-                fields = (process / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == pgid and fields[0] not in "ZX":
-                    return True
-    return False
-
-
-def _pid_path(folder: Path) -> Path:
-    return folder / "run.pid"
+def end_stale_run(folder: Path) -> bool:
+    """Ends what a dead worker left running for this job; returns whether there was something."""
+    return end_processes(folder)
 
 
 def _read(path: Path) -> str:

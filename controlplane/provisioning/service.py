@@ -90,11 +90,12 @@ def claim_job(session: Session, *, worker: str, lease: timedelta, now: datetime)
     """The next job that may run, now ours, or None.
 
     Ready is what waits and is due, and what runs under a lapsed lease (its worker died). Jobs of
-    one resource run in their order, one at a time; a job waits until its site is ready.
+    one resource run in their order, one at a time; a job waits until its site is ready. A cancelled
+    one waits for neither: it is only to be ended.
     """
     earlier = aliased(Job)
     ready = sa.or_(
-        sa.and_(Job.state == JobState.QUEUED, Job.run_after <= now),
+        sa.and_(Job.state == JobState.QUEUED, sa.or_(Job.run_after <= now, Job.cancel_asked)),
         sa.and_(Job.state == JobState.RUNNING, Job.lease_until < now),
     )
     blocked = (
@@ -109,6 +110,7 @@ def claim_job(session: Session, *, worker: str, lease: timedelta, now: datetime)
     site_ready = sa.or_(
         Job.site_id.is_(None),
         Job.action == ONBOARD,
+        Job.cancel_asked,
         sa.select(DepartmentSite.id)
         .where(DepartmentSite.id == Job.site_id, DepartmentSite.state == SiteState.READY)
         .exists(),

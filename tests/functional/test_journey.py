@@ -322,11 +322,16 @@ def test_a_job_whose_worker_dies_at_every_try_ends(city: City) -> None:
     assert run is not None
     delivery.complete(run, {})
     for _ in range(3):
-        assert delivery.claim("a:1") is not None
+        run = delivery.claim("a:1")
+        assert run is not None
+        assert not run.give_up
         city.clock.advance(minutes=1)
-    cleanup = delivery.claim("a:1")
-    assert cleanup is not None
-    assert cleanup.action == "retire"
+    last = delivery.claim("a:1")
+    assert last is not None
+    assert (last.give_up, last.was_taken_before) == ("its worker died at every try", True)
+    assert city.deliver() == [], "the worker first ends what may still run of it"
+    delivery.fail(last, last.give_up, final=True)
+    assert city.deliver() == ["retire"]
     assert state_of(city, request_id) == "failed"
 
 
@@ -401,15 +406,63 @@ def test_one_action_at_a_time(city: City) -> None:
         assert session.get_one(Resource, resource_id).state == "stopped"
 
 
-def test_a_cancelled_job_ends_and_its_build_is_cleaned_up(city: City) -> None:
+def test_a_job_cancelled_before_it_began_gives_everything_back_at_once(city: City) -> None:
     request_id = city.submit()
     city.approve(request_id)
     engineer = city.person("chengang")
     with city.control_plane.db.read() as session:
         job = session.scalars(sa.select(Job).where(Job.action == "provision")).one()
     city.control_plane.operations.cancel_job(engineer, job.id)
-    assert city.deliver() == ["onboard", "retire"]
+    assert city.deliver() == ["onboard"], "there is nothing on the cloud to clean up"
     assert state_of(city, request_id) == "failed"
+    assert quota(city, "civil-affairs", "vcpu") == (0, 0)
+    books_are_right(city)
+
+
+def test_a_job_cancelled_between_its_tries_is_cleaned_up(city: City) -> None:
+    request_id = city.submit()
+    city.approve(request_id)
+    delivery = city.control_plane.delivery
+    onboard = delivery.claim("test:1")
+    assert onboard is not None
+    delivery.complete(onboard, {})
+    run = delivery.claim("test:1")
+    assert run is not None
+    delivery.fail(run, "no valid host")
+    city.control_plane.operations.cancel_job(city.person("chengang"), run.job_id)
+    assert city.deliver() == ["retire"], "though its next try would not be due yet"
+    assert state_of(city, request_id) == "failed"
+    assert quota(city, "civil-affairs", "vcpu") == (0, 0)
+    books_are_right(city)
+
+
+def test_a_change_cancelled_before_it_began_leaves_the_resource_as_it_was(city: City) -> None:
+    resource_id = city.delivered()
+    change = ask(action="change", resource_id=resource_id)
+    change = type(change)(**{**change.__dict__, "form": {"plan": "large"}})
+    request_id = city.control_plane.pipeline.submit_request(city.person("limin"), change)
+    city.decide("zhangjing", request_id)
+    with city.control_plane.db.read() as session:
+        job = session.scalars(sa.select(Job).where(Job.action == "change")).one()
+    city.control_plane.operations.cancel_job(city.person("chengang"), job.id)
+    assert city.deliver() == []
+    with city.control_plane.db.read() as session:
+        resource = session.get_one(Resource, resource_id)
+        assert (resource.state, resource.spec["plan"]["code"]) == ("active", "small")
+    assert quota(city, "civil-affairs", "vcpu") == (0, 1)
+    books_are_right(city)
+
+
+def test_an_order_whose_department_cannot_be_set_up_can_be_cancelled(city: City) -> None:
+    request_id = city.submit()
+    city.approve(request_id)
+    assert city.fail_jobs() == ["onboard"] * 3
+    with city.control_plane.db.read() as session:
+        job = session.scalars(sa.select(Job).where(Job.action == "provision")).one()
+    city.control_plane.operations.cancel_job(city.person("chengang"), job.id)
+    assert city.deliver() == []
+    assert state_of(city, request_id) == "failed"
+    assert quota(city, "civil-affairs", "vcpu") == (0, 0)
     books_are_right(city)
 
 

@@ -1,0 +1,295 @@
+"""The worker with real playbooks: what ansible-runner does, and what becomes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controlplane.provisioning.models import Resource
+from controlplane.provisioning.runner import OPENING_STEP, log_path
+from controlplane.service_requests.models import ServiceRequest
+from tests.databases import Databases
+from tests.functional.workshop import FakeCloud, Workshop, eventually, make_workshop
+
+
+@pytest.fixture
+def workshop(
+    tmp_path: Path, request: pytest.FixtureRequest, databases: Databases
+) -> Iterator[Workshop]:
+    url = databases.fresh(request.node.name, tmp_path)
+    made = make_workshop(tmp_path, url, **getattr(request, "param", {}))
+    yield made
+    made.close()
+    made.city.control_plane.db.dispose()
+    databases.drop(url)
+
+
+def request_state(workshop: Workshop, request_id: int) -> str:
+    with workshop.city.control_plane.db.read() as session:
+        return session.get_one(ServiceRequest, request_id).state
+
+
+def resource_of(workshop: Workshop, request_id: int) -> Resource:
+    with workshop.city.control_plane.db.read() as session:
+        request = session.get_one(ServiceRequest, request_id)
+        assert request.resource_id is not None
+        return session.get_one(Resource, request.resource_id)
+
+
+def log_of(workshop: Workshop, action: str = "provision") -> str:
+    job = workshop.job(action)
+    return log_path(workshop.jobs / job.number, job.attempt).read_text(encoding="utf-8")
+
+
+def files_with(folder: Path, secret: str) -> list[str]:
+    return [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and secret.encode() in path.read_bytes()
+    ]
+
+
+def test_a_department_is_set_up_and_its_order_delivered(workshop: Workshop) -> None:
+    request_id = workshop.city.submit()
+    workshop.city.approve(request_id)
+    cloud = FakeCloud()
+    workshop.start(cloud)
+    job = workshop.ended()
+    assert (job.state, job.attempt, job.error) == ("succeeded", 1, "")
+    assert request_state(workshop, request_id) == "fulfilled"
+    resource = resource_of(workshop, request_id)
+    assert resource.outputs == {"server_id": f"drill-{resource.id}"}
+    assert set(cloud.projects) == {"egov-civil-affairs-internet"}
+    assert workshop.steps("onboard") == [(OPENING_STEP, "ok"), ("Report", "ok")]
+    eventually(lambda: not workshop.processes_of_plays())
+
+
+def test_steps_of_every_kind_are_recorded_and_the_log_is_there(workshop: Workshop) -> None:
+    workshop.put("many_steps")
+    request_id = workshop.order()
+    workshop.start()
+    assert workshop.ended().state == "succeeded"
+    assert workshop.steps() == [
+        (OPENING_STEP, "ok"),
+        ("准备", "ok"),
+        ("Left out", "skipped"),
+        ("Goes wrong and does not matter", "ok"),
+        ("Several at once", "ok"),
+        ("Try", "failed"),
+        ("Put right", "ok"),
+        ("Report", "ok"),
+    ]
+    assert resource_of(workshop, request_id).outputs["addresses"] == {"fixed": "10.77.0.5"}
+    assert "TASK [准备]" in log_of(workshop)
+
+
+def test_steps_show_while_the_play_runs(workshop: Workshop) -> None:
+    workshop.put("waits")
+    workshop.order()
+    workshop.start()
+    eventually(lambda: workshop.steps()[-1:] == [("Wait to be let go", "running")])
+    assert "Wait to be let go" in log_of(workshop)
+    assert workshop.job().state == "running"
+    (workshop.services / "go").touch()
+    assert workshop.ended().state == "succeeded"
+    assert [state for _, state in workshop.steps()] == ["ok"] * 5
+
+
+def test_a_play_that_fails_is_tried_again_and_then_cleaned_up(workshop: Workshop) -> None:
+    workshop.put("fails")
+    request_id = workshop.order()
+    workshop.start()
+    job = workshop.ended()
+    assert (job.state, job.attempt) == ("failed", 3)
+    assert job.error == "Make the machine: No valid host was found for the flavor m1.large."
+    assert workshop.steps()[1:] == [("Prepare", "ok"), ("Make the machine", "failed")]
+    assert workshop.ended("retire").state == "succeeded"
+    assert request_state(workshop, request_id) == "failed"
+    for attempt in (1, 2, 3):
+        log = log_path(workshop.jobs / job.number, attempt)
+        assert "No valid host" in log.read_text(encoding="utf-8")
+
+
+def test_a_second_try_may_succeed(workshop: Workshop) -> None:
+    workshop.put("fails_once")
+    request_id = workshop.order()
+    workshop.start()
+    job = workshop.ended()
+    assert (job.state, job.attempt, job.error) == ("succeeded", 2, "")
+    assert resource_of(workshop, request_id).outputs == {"server_id": "second"}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "says"),
+    [("broken", "broken.yml|provision.yml"), ("no_such_module", "egov.openstack.teleport")],
+)
+def test_a_playbook_that_cannot_be_read_is_final_at_once_and_says_why(
+    workshop: Workshop, playbook: str, says: str
+) -> None:
+    workshop.put(playbook)
+    workshop.order()
+    workshop.start()
+    job = workshop.ended()
+    assert (job.state, job.attempt) == ("failed", 1)
+    assert any(word in job.error for word in says.split("|")), job.error
+    assert "Traceback" not in job.error
+    assert "\x1b" not in job.error
+    assert workshop.ended("retire").state == "succeeded"
+
+
+def test_no_secret_is_in_a_log_an_error_or_a_file_that_stays(workshop: Workshop) -> None:
+    workshop.put("keeps_secrets")
+    workshop.order()
+    workshop.start()
+    job = workshop.ended()
+    assert job.state == "failed"
+    assert "hunter2" not in job.error
+    assert job.error.startswith("Fail with the secret in hand: ")
+    workshop.ended("retire")
+    assert files_with(workshop.jobs, "hunter2") == []
+    assert files_with(workshop.jobs, "adm1n-s3cret") == [], "credentials go when the run is over"
+    assert (workshop.jobs / job.number).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("playbook", ["waits", "deaf"])
+def test_cancelling_ends_the_whole_process_group(workshop: Workshop, playbook: str) -> None:
+    workshop.put(playbook)
+    request_id = workshop.order()
+    workshop.start()
+    begun = workshop.services / ("hanging" if playbook == "deaf" else "notes")
+    eventually(begun.exists)
+    assert workshop.processes_of_plays()
+    operations = workshop.city.control_plane.operations
+    operations.cancel_job(workshop.city.person("chengang"), workshop.job().id)
+    job = workshop.ended()
+    assert (job.state, job.error) == ("cancelled", "cancelled")
+    assert workshop.steps()[-1][1] == "failed", "a step that was cut short does not run for ever"
+    assert workshop.ended("retire").state == "succeeded"
+    assert request_state(workshop, request_id) == "failed"
+    eventually(lambda: not workshop.processes_of_plays())
+    assert "done" not in workshop.notes()
+
+
+@pytest.mark.parametrize(
+    "workshop", [{"job_timeout_seconds": 3, "job_attempts_max": 1}], indirect=True
+)
+def test_a_play_that_takes_too_long_is_ended_and_says_so(workshop: Workshop) -> None:
+    workshop.put("deaf")
+    workshop.order()
+    workshop.start()
+    job = workshop.ended()
+    assert job.state == "failed"
+    assert job.error == "ended after 3 s in “Hang”: a run may not take longer"
+    assert workshop.ended("retire").state == "succeeded"
+    eventually(lambda: not workshop.processes_of_plays())
+
+
+def kill_in_the_middle_of_a_play(workshop: Workshop) -> None:
+    """Kills a worker's process while its play waits; the play goes on without it."""
+    first = workshop.start_process()
+    eventually(lambda: workshop.steps()[-1:] == [("Wait to be let go", "running")])
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    assert any("ansible-playbook" in command for command in workshop.processes_of_plays())
+
+
+def test_a_worker_killed_in_the_middle_of_a_play_is_taken_over_and_it_ends_once(
+    workshop: Workshop,
+) -> None:
+    workshop.put("waits")
+    request_id = workshop.order()
+    kill_in_the_middle_of_a_play(workshop)
+    workshop.start()
+    eventually(lambda: len(workshop.notes()) == 2)
+    (workshop.services / "go").touch()
+    job = workshop.ended()
+    assert (job.state, job.attempt) == ("succeeded", 2)
+    assert request_state(workshop, request_id) == "fulfilled"
+    eventually(lambda: not workshop.processes_of_plays())
+    assert workshop.notes().count("done") == 1, "the first play was ended before the second began"
+
+
+@pytest.mark.parametrize("workshop", [{"job_attempts_max": 1}], indirect=True)
+def test_what_a_dead_worker_left_running_is_ended_before_the_job_is_given_up(
+    workshop: Workshop,
+) -> None:
+    """Else it would go on making what is being cleaned up."""
+    workshop.put("waits")
+    workshop.order()
+    kill_in_the_middle_of_a_play(workshop)
+    workshop.start()
+    job = workshop.ended()
+    assert (job.state, job.error) == ("failed", "its worker died at every try")
+    assert workshop.ended("retire").state == "succeeded"
+    (workshop.services / "go").touch()
+    eventually(lambda: not workshop.processes_of_plays())
+    assert "done" not in workshop.notes()
+
+
+def test_what_a_dead_worker_left_running_is_ended_before_a_cancelled_job_ends(
+    workshop: Workshop,
+) -> None:
+    workshop.put("waits")
+    workshop.order()
+    kill_in_the_middle_of_a_play(workshop)
+    operations = workshop.city.control_plane.operations
+    operations.cancel_job(workshop.city.person("chengang"), workshop.job().id)
+    workshop.start()
+    assert workshop.ended().state == "cancelled"
+    assert workshop.ended("retire").state == "succeeded"
+    eventually(lambda: not workshop.processes_of_plays())
+    assert "done" not in workshop.notes()
+
+
+def test_a_worker_that_stops_lets_the_play_go_on_and_another_finishes_the_job(
+    workshop: Workshop,
+) -> None:
+    workshop.put("waits")
+    request_id = workshop.order()
+    first = workshop.start_process()
+    eventually(lambda: workshop.steps()[-1:] == [("Wait to be let go", "running")])
+    first.terminate()
+    first.wait()
+    (workshop.services / "go").touch()
+    workshop.start()
+    assert workshop.ended().state == "succeeded"
+    assert request_state(workshop, request_id) == "fulfilled"
+
+
+def test_a_cloud_that_does_not_answer_costs_the_order_no_try(workshop: Workshop) -> None:
+    workshop.put("fails")
+    workshop.order()
+    cloud = FakeCloud(is_silent=True)
+    workshop.start(cloud)
+    eventually(lambda: "does not answer: connection refused" in workshop.job().error)
+    assert workshop.job().attempts_max - workshop.job().attempt >= 2
+    workshop.put("waits")
+    (workshop.services / "go").touch()
+    cloud.is_silent = False
+    assert workshop.ended().state == "succeeded"
+
+
+def test_a_cloud_that_is_not_in_the_clouds_file_is_named(workshop: Workshop) -> None:
+    workshop.order()
+    worker = workshop.start()
+    worker.clouds = {}
+    job = workshop.ended()
+    assert job.state == "failed"
+    assert "in the clouds file" in job.error
+
+
+def test_never_more_plays_at_once_than_the_settings_say(workshop: Workshop) -> None:
+    workshop.city.control_plane.settings.playbook_runs_max = 2
+    workshop.put("waits")
+    for _ in range(4):
+        workshop.order()
+    workshop.start()
+    eventually(lambda: len(workshop.notes()) == 2)
+    runs = [c for c in workshop.processes_of_plays() if "ansible_runner" in c]
+    assert len(runs) == 2, runs
+    (workshop.services / "go").touch()
+    eventually(lambda: workshop.notes().count("done") == 4)
