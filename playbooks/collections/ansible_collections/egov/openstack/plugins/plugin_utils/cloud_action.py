@@ -6,11 +6,19 @@ from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.egov.openstack.plugins.plugin_utils.rest import Cloud, CloudError, Json
+from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
+    Cloud,
+    CloudError,
+    Json,
+    as_description,
+)
 
 
 class CloudAction(ActionBase):
-    """One resource brought to a wanted state; a subclass names its arguments and does it."""
+    """One resource brought to a wanted state; a subclass names its arguments and does it.
+
+    `cloud` and `description` are among the arguments of every subclass.
+    """
 
     _requires_connection = False
     ARGUMENTS: ClassVar[dict[str, Any]]
@@ -26,6 +34,8 @@ class CloudAction(ActionBase):
         _, wanted = self.validate_argument_spec(
             argument_spec=self.ARGUMENTS, required_if=self.REQUIRED_IF
         )
+        # A department may call its system what it likes.
+        wanted["description"] = as_description(wanted["description"])
         try:
             changed, outputs = self.act(Cloud(wanted["cloud"]), wanted)
         except CloudError as error:

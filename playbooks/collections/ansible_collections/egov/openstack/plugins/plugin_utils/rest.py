@@ -27,6 +27,11 @@ CALL_TIMEOUT_S = 60
 # answers slowly. Twenty builds that each ask twice a second keep nova busy with answering instead of building.
 POLL_INTERVAL_S = 0.5
 POLL_SHARE = 0.25
+# What nova takes in a description: characters of the basic plane (no emoji), none that controls, so many of them.
+DESCRIPTION_LIMIT = 255
+LAST_OF_BASIC_PLANE = "\uffff"
+# Nova answers a value it does not like with the whole pattern that it should have matched.
+REASON_LIMIT = 300
 # Under which key or in which field every object of ours carries the resource id it belongs to.
 RESOURCE_ID_KEY = "egov_resource_id"
 SLOT_KEY = "egov_slot"
@@ -194,6 +199,14 @@ def wait_until(check: Callable[[], T | None], what: str, timeout_s: float) -> T:
         time.sleep(max(POLL_INTERVAL_S, (time.monotonic() - asked_at) / POLL_SHARE))
 
 
+def as_description(text: str) -> str:
+    """`text` as every API takes it in a description; a character that nova refuses becomes the replacement sign."""
+    taken = (c if c <= LAST_OF_BASIC_PLANE else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return " ".join("".join(c if c.isprintable() else " " for c in taken).split())[
+        :DESCRIPTION_LIMIT
+    ]
+
+
 def create_once(create: Callable[[], Json], find: Callable[[], Json | None]) -> Json:
     """Create an object exactly once although the cloud's answer may get lost on its way back.
 
@@ -259,9 +272,9 @@ def _reason_in(response: Any) -> str:
     try:
         body = response.json()
     except ValueError:
-        return response.text[:300] or "no reason given"
+        return response.text[:REASON_LIMIT] or "no reason given"
     for value in (body, *(v for v in body.values() if isinstance(v, dict))) if body else ():
         reason = value.get("message") or value.get("detail")
         if isinstance(reason, str):
-            return reason
-    return str(body)[:300]
+            return reason[:REASON_LIMIT]
+    return str(body)[:REASON_LIMIT]

@@ -16,8 +16,6 @@ from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AT_REST = ("ACTIVE", "SHUTOFF")
-# Nova's text field; a system's name may be longer in bytes, never in characters.
-DESCRIPTION_LIMIT = 255
 
 
 def find_server(cloud: Cloud, resource_id: str) -> Json | None:
@@ -82,7 +80,7 @@ def create_server(cloud: Cloud, wanted: Json, parts: Json) -> Json:
     tag = object_name(wanted["resource_id"])
     body = {
         "name": wanted["name"],
-        "description": one_line(wanted["description"]),
+        "description": wanted["description"],
         "imageRef": parts["image_id"],
         "flavorRef": parts["flavor_id"],
         "networks": [{"port": parts["port_id"]}],
@@ -197,13 +195,6 @@ def fault_of(server: Json) -> str:
     return server.get("fault", {}).get("message", "the cloud gives no reason")
 
 
-def one_line(text: str) -> str:
-    """`text` as nova and cinder take it in a description: no control characters, no more than their limit."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[
-        :DESCRIPTION_LIMIT
-    ]
-
-
 def _add_keypair(cloud: Cloud, name: str, public_key: str) -> None:
     try:
         cloud.compute.post(
@@ -218,7 +209,12 @@ def _add_keypair(cloud: Cloud, name: str, public_key: str) -> None:
 def _confirm_resize(cloud: Cloud, resource_id: str, timeout_s: float) -> Json:
     server = find_server(cloud, resource_id)
     if server and server["status"] == "VERIFY_RESIZE":
-        cloud.compute.post(f"/servers/{server['id']}/action", {"confirmResize": None})
+        try:
+            cloud.compute.post(f"/servers/{server['id']}/action", {"confirmResize": None})
+        except CloudError as error:
+            # An earlier run confirmed it already; the state only shows it when the cloud is through.
+            if error.status not in (400, 409):
+                raise
     return wait_for_server(cloud, resource_id, AT_REST, timeout_s)
 
 
