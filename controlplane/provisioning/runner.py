@@ -141,10 +141,12 @@ class PlaybookRun:
         return f"ended after {self.timeout_seconds} s{step}: a run may not take longer"
 
     def _tail(self) -> str:
-        """The last lines of the log, for a playbook that failed before any task."""
+        """The last lines of the log, for a playbook that failed before any task; what Ansible
+        itself calls the error, and not the warnings before it, where there is one."""
         text = _read(self.log_path) or _read(self.folder / "runner.log")
         lines = [line for line in _plain(text).splitlines() if line.strip()]
-        return "\n".join(lines[-8:])
+        errors = [i for i, line in enumerate(lines) if line.startswith("[ERROR]")]
+        return "\n".join(lines[errors[-1] :][:8] if errors else lines[-8:])
 
 
 class _Events:

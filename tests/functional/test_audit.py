@@ -1,0 +1,206 @@
+"""The audit trail: append-only, and whoever goes around that is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import sqlalchemy as sa
+
+from controlplane import audit
+from controlplane.audit import AuditEvent, AuditSeal
+from controlplane.ticks import Ticks
+from tests.factories import City
+
+
+def seal(city: City) -> int:
+    control_plane = city.control_plane
+    ticks = Ticks(
+        control_plane.db, control_plane.operations, control_plane.settings, {}, city.clock, "test:1"
+    )
+    return ticks.seal_audit()
+
+
+def verify(city: City) -> tuple[int, int | None]:
+    with city.control_plane.db.read() as session:
+        return audit.verify_chain(session)
+
+
+@pytest.fixture
+def sealed(city: City) -> City:
+    """A city in which something happened, and all of it is sealed."""
+    city.approve(city.submit())
+    assert seal(city) > 5
+    return city
+
+
+@contextmanager
+def without_triggers(city: City) -> Iterator[sa.Connection]:
+    """What somebody with the database's own password could do."""
+    with city.control_plane.db.engine.begin() as connection:
+        if city.control_plane.db.is_sqlite:
+            names = connection.execute(
+                sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            ).scalars()
+            for name in list(names):
+                connection.execute(sa.text(f"DROP TRIGGER {name}"))
+        else:
+            for table in ("audit_event", "audit_seal"):
+                connection.execute(sa.text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+                connection.execute(
+                    sa.text(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS "
+                            "fk_audit_seal_event_id_audit_event")
+                )  # fmt: skip
+        yield connection
+
+
+def delete_event(connection: sa.Connection, event_id: int, *, sqlite: bool) -> None:
+    if sqlite:
+        # Foreign keys cannot be switched off within a transaction: the seal goes to another event.
+        connection.execute(sa.text("PRAGMA defer_foreign_keys = ON"))
+    connection.execute(sa.delete(AuditEvent).where(AuditEvent.id == event_id))
+
+
+def event_at(city: City, position: int) -> int:
+    with city.control_plane.db.read() as session:
+        return session.get_one(AuditSeal, position).event_id
+
+
+def test_every_step_of_a_request_leaves_an_event_in_an_unbroken_chain(sealed: City) -> None:
+    with sealed.control_plane.db.read() as session:
+        events = session.scalars(
+            sa.select(AuditEvent.event)
+            .where(AuditEvent.object_type == "service_request")
+            .order_by(AuditEvent.id)
+        ).all()
+    assert events == ["request_submitted", "step_decided", "step_decided", "request_approved"]
+    good, broken = verify(sealed)
+    assert broken is None
+    assert good > 5
+    assert seal(sealed) == 0, "what is sealed is not sealed again"
+    sealed.submit()
+    assert seal(sealed) == 1
+    assert verify(sealed) == (good + 1, None)
+
+
+@pytest.mark.parametrize("table", ["audit_event", "audit_seal"])
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE {table} SET {column} = 'x'", "DELETE FROM {table}"],
+)
+def test_the_database_itself_refuses_to_change_it(sealed: City, table: str, statement: str) -> None:
+    column = "actor_name" if table == "audit_event" else "hash"
+    before = verify(sealed)
+    with (
+        pytest.raises(sa.exc.DBAPIError, match=f"{table} is append-only"),
+        sealed.control_plane.db.engine.begin() as connection,
+    ):
+        connection.execute(sa.text(statement.format(table=table, column=column)))
+    assert verify(sealed) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"actor_name": "somebody else"},
+        {"event": "step_undecided"},
+        {"object_id": "SQ-2026-999999"},
+        {"address": "192.0.2.1"},
+        {"data": {"decision": "refuse"}},
+        {"department_id": None},
+        {"actor_id": None},
+    ],
+)
+def test_an_edited_event_is_found_at_its_position(sealed: City, change: dict[str, object]) -> None:
+    with sealed.control_plane.db.read() as session:
+        event_id = session.scalars(
+            sa.select(AuditEvent.id)
+            .where(AuditEvent.event == "step_decided")
+            .order_by(AuditEvent.id)
+        ).first()
+        position = session.scalars(
+            sa.select(AuditSeal.position).where(AuditSeal.event_id == event_id)
+        ).one()
+    if "address" not in change:
+        assert event_id is not None
+    with without_triggers(sealed) as connection:
+        connection.execute(sa.update(AuditEvent).where(AuditEvent.id == event_id).values(**change))
+    assert verify(sealed) == (position - 1, position)
+
+
+def test_a_time_that_was_moved_is_found(sealed: City) -> None:
+    with without_triggers(sealed) as connection:
+        connection.execute(
+            sa.update(AuditEvent)
+            .where(AuditEvent.id == event_at(sealed, 3))
+            .values(at=sealed.clock.now.replace(hour=0))
+        )
+    assert verify(sealed) == (2, 3)
+
+
+def test_a_seal_that_was_removed_is_found(sealed: City) -> None:
+    with without_triggers(sealed) as connection:
+        connection.execute(sa.delete(AuditSeal).where(AuditSeal.position == 4))
+    assert verify(sealed) == (3, 4)
+
+
+def test_an_event_that_was_removed_is_found(sealed: City) -> None:
+    event_id = event_at(sealed, 4)
+    with without_triggers(sealed):
+        pass
+    raw = sealed.control_plane.db.engine.raw_connection()
+    cursor = raw.cursor()
+    if sealed.control_plane.db.is_sqlite:
+        cursor.execute("PRAGMA foreign_keys = OFF")
+    else:
+        cursor.execute("ALTER TABLE audit_seal DROP CONSTRAINT fk_audit_seal_event_id")
+    cursor.execute(f"DELETE FROM audit_event WHERE id = {event_id:d}")  # noqa: S608 - a number
+    raw.commit()
+    raw.invalidate()
+    assert verify(sealed) == (3, 4)
+
+
+def test_two_events_that_changed_places_are_found(sealed: City) -> None:
+    first, second = event_at(sealed, 3), event_at(sealed, 4)
+    with without_triggers(sealed) as connection:
+        for event_id, position in ((-1, 3), (first, 4), (second, 3)):
+            if event_id == -1:
+                connection.execute(sa.delete(AuditSeal).where(AuditSeal.position == position))
+            elif position == 4:
+                connection.execute(
+                    sa.update(AuditSeal).where(AuditSeal.position == 4).values(event_id=first)
+                )
+            else:
+                connection.execute(
+                    sa.insert(AuditSeal).values(position=3, event_id=second, hash="0" * 64)
+                )
+    assert verify(sealed) == (2, 3)
+
+
+def test_an_event_that_was_added_behind_the_chain_s_back_only_comes_last(sealed: City) -> None:
+    """An event is sealed where it is found: nobody can write history into the past."""
+    good, _ = verify(sealed)
+    with sealed.control_plane.db.transaction() as session:
+        audit.record(
+            session,
+            audit.SYSTEM,
+            "backdated",
+            at=sealed.clock.now.replace(year=2020),
+            object_type="test",
+            object_id="x",
+        )
+    seal(sealed)
+    with sealed.control_plane.db.read() as session:
+        event = session.get_one(AuditEvent, event_at(sealed, good + 1))
+        assert event.event == "backdated"
+    assert verify(sealed) == (good + 1, None)
+
+
+def test_nothing_is_written_about_what_did_not_happen(city: City) -> None:
+    with city.control_plane.db.read() as session:
+        before = session.scalar(sa.select(sa.func.count()).select_from(AuditEvent))
+    with pytest.raises(Exception, match=r"invalid_input|plan"):
+        city.submit(plan="huge")
+    with city.control_plane.db.read() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(AuditEvent)) == before
