@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop clean test lint format lock check
+.PHONY: help setup setup-dev run stop clean test test-lab lint format lock check bench-pages bench-provisioning
 
 PY := .venv/bin/python
 SYSTEM_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
@@ -28,6 +28,9 @@ clean: ## stop everything and remove all that was made, in the checkout and on t
 
 test: setup-dev ## lint and every test, on real parts
 	@$(PY) -m lab.testing
+
+test-lab: setup-dev ## the lab's real machines and network, as root (installs packages and takes them back)
+	@$(PY) -m pytest tests/lab
 
 lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, djlint
 	@$(PY) -m lab.testing lint
