@@ -133,7 +133,8 @@ class Worker:
             self.wake()
 
     def _failed(self, run: Run, error: Exception) -> None:
-        said = str(getattr(error, "params", {}).get("reason", "")) or repr(error)
+        reason = error.params.get("reason", "") if isinstance(error, DomainError) else ""
+        said = str(reason) or repr(error)
         try:
             self.delivery.fail(run, said)
         except LeaseLost:
