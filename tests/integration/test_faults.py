@@ -57,17 +57,6 @@ def attempt_of(city: LiveCity, request_id: int, at_least: int) -> Job | None:
 # --- the cloud is away or slow ------------------------------------------------------------------
 
 
-def test_a_cloud_that_is_down_is_waited_for(city: LiveCity, proxy: FaultProxy) -> None:
-    with proxy.down():
-        request_id = city.order()
-        job = city.wait(lambda: attempt_of(city, request_id, 2), "second try")
-        assert "the cloud lab does not answer" in job.error
-        assert city.request(request_id).state == "delivering"
-    resource_id = city.fulfilled(request_id)
-    assert city.server(resource_id).status == "ACTIVE"
-    assert provision_job(city, request_id).error == ""
-
-
 def test_one_api_that_is_down_is_waited_for_too(city: LiveCity, proxy: FaultProxy) -> None:
     with proxy.fault("compute", status=503, message="maintenance"):
         request_id = city.order()
@@ -159,18 +148,6 @@ def test_the_cloud_s_own_quota_is_a_readable_reason(city: LiveCity) -> None:
         city.admin.compute.update_quota_set(project_id, cores=40)
 
 
-def test_no_valid_host_is_a_readable_reason(city: LiveCity) -> None:
-    hosts = [s for s in city.admin.compute.services() if s.binary == "nova-compute"]
-    pool_hosts = [s for s in hosts if s.availability_zone.startswith("internet")]
-    for service in pool_hosts:
-        city.admin.compute.disable_service(service, disabled_reason="test")
-    try:
-        has_failed_with(city, city.order(), "No valid host")
-    finally:
-        for service in pool_hosts:
-            city.admin.compute.enable_service(service)
-
-
 def test_an_image_that_is_gone_is_a_readable_reason(city: LiveCity) -> None:
     image = city.admin.image.create_image(
         name=f"gone-{city.suffix}",
@@ -243,10 +220,3 @@ def test_a_playbook_with_a_syntax_error_fails_at_once_with_file_and_line(
     started = time.monotonic()
     has_failed_with(city, city.order(), "provision.yml:")
     assert time.monotonic() - started < 30
-
-
-def test_a_playbook_that_is_not_there_fails_at_once(city: LiveCity, own_playbooks: Path) -> None:
-    (own_playbooks / "services" / "vm" / "provision.yml").unlink()
-    request_id = city.order()
-    has_failed_with(city, request_id, "provision.yml")
-    assert provision_job(city, request_id).attempt == 1
