@@ -24,7 +24,7 @@ class Accounts:
             secret = tenancy.sign_in(
                 session,
                 self.settings,
-                login.strip()[:64],
+                _readable(login.strip()[:64]),
                 password[:1024],
                 address=address,
                 now=self.clock(),
@@ -71,3 +71,8 @@ class Accounts:
                 name=name,
             )
         return secret
+
+
+def _readable(login: str) -> str:
+    """A name that can be looked up and audited: nobody's has a control character in it."""
+    return "".join(c if c.isprintable() else "?" for c in login)

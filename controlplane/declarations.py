@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -71,7 +72,18 @@ def check_against(document: Document, schema: dict[str, Any]) -> list[str]:
     """Problems of a document against a JSON Schema (draft 2020-12), ordered by line."""
     errors = list(Draft202012Validator(schema).iter_errors(document.data))
     errors.sort(key=lambda e: (document.line_of(list(e.absolute_path)), str(e.absolute_path)))
-    return [document.problem(list(e.absolute_path), e.message) for e in errors]
+    return [document.problem(list(e.absolute_path), _text_of(e)) for e in errors]
+
+
+def _text_of(error: ValidationError) -> str:
+    """What is wrong; never a value that is `writeOnly` (a password), nor a whole list or mapping
+    that may hold one."""
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    if error.validator == "type" and isinstance(error.instance, dict | list):
+        return f"is not of type {error.validator_value!r}"
+    if schema.get("writeOnly"):
+        return f"does not hold to {error.validator}: {error.validator_value}"
+    return error.message
 
 
 def duplicates(values: Iterable[str]) -> list[str]:

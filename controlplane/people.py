@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from controlplane import audit
 from controlplane.catalogue.schema import CODE
-from controlplane.declarations import check_against, duplicates, read_document
+from controlplane.declarations import Document, check_against, read_document
 from controlplane.errors import DeclarationInvalid
 from controlplane.policy import Role
 from controlplane.tenancy.models import Department, Office, Person, RoleGrant
@@ -29,7 +29,12 @@ _SCHEMA: dict[str, Any] = {
                     "login": {"type": "string", "pattern": "^[a-z][a-z0-9._-]{0,63}$"},
                     "name": {"type": "string", "minLength": 1, "maxLength": 80},
                     "department": CODE,
-                    "password": {"type": "string", "minLength": 10, "maxLength": 200},
+                    "password": {
+                        "type": "string",
+                        "minLength": 10,
+                        "maxLength": 200,
+                        "writeOnly": True,
+                    },
                     "roles": {
                         "type": "array",
                         "minItems": 1,
@@ -71,15 +76,24 @@ def load_people(path: Path) -> list[PersonDeclared]:
     document, problems = read_document(path, path.parent)
     if document is not None:
         problems = check_against(document, _SCHEMA)
-    if problems or document is None:
+    if document is None or problems:
         raise DeclarationInvalid(problems)
     people = [PersonDeclared(**{**p, "roles": tuple(p["roles"])}) for p in document.data["people"]]
-    twice = duplicates(p.login for p in people)
-    if twice:
-        raise DeclarationInvalid(
-            [f"{path.name}: login {login} is declared twice" for login in twice]
-        )
+    problems = _repeat_problems(document, people)
+    if problems:
+        raise DeclarationInvalid(problems)
     return people
+
+
+def _repeat_problems(document: Document, people: list[PersonDeclared]) -> list[str]:
+    seen: set[str] = set()
+    problems = []
+    for i, person in enumerate(people):
+        if person.login in seen:
+            text = f"{person.login} is declared twice"
+            problems.append(document.problem(["people", i, "login"], text))
+        seen.add(person.login)
+    return problems
 
 
 def add_people(session: Session, people: list[PersonDeclared], now: datetime) -> int:
