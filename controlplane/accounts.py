@@ -10,6 +10,7 @@ from controlplane.db import Database
 from controlplane.errors import Fault, InvalidInput, SignInRefused
 from controlplane.policy import Subject
 from controlplane.tenancy import service as tenancy
+from controlplane.text import holds_control_characters, without_control_characters
 
 
 class Accounts:
@@ -24,7 +25,7 @@ class Accounts:
             secret = tenancy.sign_in(
                 session,
                 self.settings,
-                _readable(login.strip()[:64]),
+                without_control_characters(login.strip()[:64]),
                 password[:1024],
                 address=address,
                 now=self.clock(),
@@ -59,6 +60,8 @@ class Accounts:
         if not 1 <= len(name) <= 80:
             code = "field_too_long" if name else "field_required"
             raise InvalidInput([Fault(code, "name", {"limit": 80, "length": len(name)})])
+        if holds_control_characters(name):
+            raise InvalidInput([Fault("field_control_characters", "name")])
         with self.db.transaction() as session:
             secret = tenancy.create_token(session, subject, name, now=self.clock())
             audit.record(
@@ -71,8 +74,3 @@ class Accounts:
                 name=name,
             )
         return secret
-
-
-def _readable(login: str) -> str:
-    """A name that can be looked up and audited: nobody's has a control character in it."""
-    return "".join(c if c.isprintable() else "?" for c in login)

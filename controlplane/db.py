@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
+
+from controlplane.errors import Fault, InvalidInput
+
+log = logging.getLogger(__name__)
 
 #: 64-bit keys; SQLite numbers rows by itself only in a column declared INTEGER.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -77,7 +82,11 @@ class Database:
         """One write transaction. On SQLite it takes the write lock at once, so that a reader
         never has to be turned into a writer half way (which SQLite refuses without waiting).
         """
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with (
+            _refusing_what_cannot_be_kept(),
+            Session(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     @contextmanager
@@ -85,7 +94,10 @@ class Database:
         """A consistent view without the write lock; whatever is changed in it is lost."""
         connection = self.engine.connect().execution_options(read_only=True)
         try:
-            with Session(connection, expire_on_commit=False, autoflush=False) as session:
+            with (
+                _refusing_what_cannot_be_kept(),
+                Session(connection, expire_on_commit=False, autoflush=False) as session,
+            ):
                 yield session
         finally:
             connection.rollback()
@@ -93,6 +105,17 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def _refusing_what_cannot_be_kept() -> Iterator[None]:
+    """A value that no column takes is bad input, whoever let it through: a NUL in a text, half a
+    character, a text or a number that is too long. Errors: InvalidInput."""
+    try:
+        yield
+    except (sa.exc.DataError, OverflowError, UnicodeEncodeError) as error:
+        log.warning("refused as bad input: %s", error)
+        raise InvalidInput([Fault("value_cannot_be_kept")]) from error
 
 
 def _prepare_sqlite_connection(connection: Any, _record: Any) -> None:

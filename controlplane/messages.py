@@ -69,6 +69,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Must not contain line breaks or control characters",
     ),
     "field_too_many": ("最多 {limit} 项", "At most {limit} entries"),
+    "value_cannot_be_kept": (
+        "有内容过长、过大，或含有无法保存的字符",
+        "Something is too long, too large, or holds characters that cannot be kept",
+    ),
     "zone_not_offered": ("此服务不在该网络域提供", "This service is not offered in that zone"),
     "opinion_required": ("退回或不予同意必须写明理由", "Returning or refusing needs a reason"),
     "confirmation_differs": (

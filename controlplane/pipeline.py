@@ -41,6 +41,7 @@ from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
 from controlplane.tenancy.models import Department
 from controlplane.tenancy.service import get_department
+from controlplane.text import without_control_characters
 
 
 @dataclass(frozen=True)
@@ -178,13 +179,14 @@ class Pipeline:
     def withdraw_request(self, subject: Subject, request_id: int, reason: str = "") -> None:
         """Errors: NotFound, Forbidden, StateConflict."""
         now = self.clock()
+        reason = without_control_characters(reason, lines=True)[:500]
         with self.db.transaction() as session:
             request = self._visible_request(session, subject, request_id)
             self._require(subject, "request.withdraw", request.department)
-            requests.move_request(request, "withdraw", now, reason[:500])
+            requests.move_request(request, "withdraw", now, reason)
             approval.drop_steps(session, request.id)
             admission.release_request(session, request.id, now)
-            self._audit(session, subject, "request_withdrawn", request, reason=reason[:500])
+            self._audit(session, subject, "request_withdrawn", request, reason=reason)
 
     # --- deciding -------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from controlplane.admission.models import Pool, QuotaBound
 from controlplane.admission.rules import difference
 from controlplane.approval.models import ApprovalChain
 from controlplane.catalogue.forms import check_form
+from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
 from controlplane.errors import Fault, NotFound, StateConflict
 from controlplane.metering import service as metering
@@ -103,7 +104,7 @@ def prepare(
     """Errors: NotFound (service, action or resource), StateConflict (the resource is busy)."""
     service, action = _declared(catalogue, ask)
     resource = _resource_for(session, ask, action, department)
-    zone = resource.zone if resource else ask.zone
+    zone = resource.zone if resource else ask.zone if ask.zone in ZONES else ""
     choices = live_choices(session, service, action, department, zone)
     schema = service.form_schema(action)
     faults = check_form(schema, ask.form, {n: [c.value for c in cs] for n, cs in choices.items()})
@@ -134,7 +135,7 @@ def prepare(
             form=dict(ask.form),
             spec=spec,
             capacity=capacity,
-            monthly_micro_yuan=sum(monthly.values()),
+            monthly_micro_yuan=0 if faults else sum(monthly.values()),
             resource_id=resource.id if resource else None,
         ),
         asked_capacity=asked_capacity,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from controlplane.errors import Fault, InvalidInput
+from controlplane.text import holds_control_characters
 
 
 class Decision(StrEnum):
@@ -51,6 +52,8 @@ def outcome_of(decision: Decision, later_steps: int) -> Outcome:
 
 def check_opinion(decision: Decision, opinion: str) -> None:
     """A refusal or a return states its reason (不予受理须说明理由). Errors: InvalidInput."""
+    if holds_control_characters(opinion, lines=True):
+        raise InvalidInput([Fault("field_control_characters", "opinion")])
     if decision is not Decision.AGREE and not opinion.strip():
         raise InvalidInput([Fault("opinion_required", "opinion")])
     if len(opinion) > OPINION_MAX_LENGTH:

@@ -10,11 +10,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from controlplane.errors import Fault
+from controlplane.text import holds_control_characters
 
 Choices = Mapping[str, Iterable[str]]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
@@ -85,8 +84,8 @@ def _text_faults(schema: Mapping[str, Any], value: Any, at: str) -> list[Fault]:
     """Control characters have no place in a name that goes to a cloud, a bill and a log."""
     if isinstance(value, str):
         many_lines = schema.get("x-ui", {}).get("widget") == "textarea"
-        forbidden = _CONTROL_BUT_LINES if many_lines else _CONTROL
-        return [Fault("field_control_characters", at)] if forbidden.search(value) else []
+        at_fault = holds_control_characters(value, lines=many_lines)
+        return [Fault("field_control_characters", at)] if at_fault else []
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         return [

@@ -11,6 +11,8 @@ from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
+from controlplane.text import without_control_characters
+
 Names = Mapping[str, str]
 Capacity = dict[str, int]
 
@@ -133,7 +135,7 @@ class Service:
 
     def resource_name_of(self, spec: Mapping[str, Any]) -> str:
         name = str(_render(self.resource_name_expression, spec, native=False))
-        return name.strip()[:120] or self.name["zh"]
+        return without_control_characters(name).strip()[:120] or self.name["zh"]
 
     def _evaluate(self, expression: str | int, spec: Mapping[str, Any]) -> Any:
         return expression if isinstance(expression, int) else _render(expression, spec)

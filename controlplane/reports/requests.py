@@ -14,7 +14,13 @@ from controlplane.audit import AuditEvent
 from controlplane.errors import NotFound
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Job, JobStep, Resource
-from controlplane.reports.scope import Page, departments_in, paged, requests_visible
+from controlplane.reports.scope import (
+    Page,
+    departments_in,
+    holds_text,
+    paged,
+    requests_visible,
+)
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import OPEN_STATES
 
@@ -64,10 +70,7 @@ def list_requests(
     if chosen.mine:
         query = query.where(ServiceRequest.applicant_id == subject.person_id)
     if chosen.text:
-        like = f"%{chosen.text[:100]}%"
-        query = query.where(
-            sa.or_(ServiceRequest.number.ilike(like), ServiceRequest.title.ilike(like))
-        )
+        query = query.where(holds_text(chosen.text, ServiceRequest.number, ServiceRequest.title))
     return paged(session, query.order_by(ServiceRequest.id.desc()), page)
 
 

@@ -14,7 +14,7 @@ from controlplane.metering.models import UsageInterval
 from controlplane.policy import Subject, is_allowed
 from controlplane.provisioning.models import Job, JobStep, Resource
 from controlplane.provisioning.rules import UNFINISHED, ResourceState
-from controlplane.reports.scope import Page, departments_in, paged
+from controlplane.reports.scope import Page, departments_in, holds_text, paged
 from controlplane.service_requests.models import ServiceRequest
 
 
@@ -61,14 +61,8 @@ def list_resources(
     if chosen.department_id:
         query = query.where(Resource.department_id == chosen.department_id)
     if chosen.text:
-        like = f"%{chosen.text[:100]}%"
-        query = query.where(
-            sa.or_(
-                Resource.number.ilike(like),
-                Resource.name.ilike(like),
-                sa.cast(Resource.outputs, sa.String).like(like),
-            )
-        )
+        outputs = sa.cast(Resource.outputs, sa.String)
+        query = query.where(holds_text(chosen.text, Resource.number, Resource.name, outputs))
     return paged(session, query.order_by(Resource.created_at.desc(), Resource.number.desc()), page)
 
 
@@ -138,7 +132,7 @@ def list_jobs(session: Session, *, state: str = "", text: str = "", page: int = 
     if state:
         query = query.where(Job.state == state)
     if text:
-        query = query.where(Job.number.ilike(f"%{text[:60]}%"))
+        query = query.where(holds_text(text, Job.number))
     return paged(session, query.order_by(Job.id.desc()), page)
 
 

@@ -42,6 +42,13 @@ def paged(session: Session, query: sa.Select[Any], number: int, size: int = PAGE
     return Page(rows, number, total, size)
 
 
+def holds_text(text: str, *columns: Any) -> sa.ColumnElement[bool]:
+    """Condition: `text` occurs in one of the columns, in capitals or not; a `%` is only a `%`."""
+    if "\0" in text:  # PostgreSQL takes no such text, so nothing holds it
+        return sa.false()
+    return sa.or_(*(column.icontains(text[:100], autoescape=True) for column in columns))
+
+
 def departments_in(subject: Subject, action: str, column: Any) -> sa.ColumnElement[bool]:
     """Condition: `column` (a department id) lies where the person may do `action`."""
     subtrees = policy.visible_subtrees(subject, action)

@@ -33,6 +33,8 @@ class Found:
 def find_number(session: Session, subject: Subject, number: str) -> tuple[str, int | str] | None:
     """What bears exactly this number: ("request" | "resource" | "job", its id), or None."""
     number = number.strip().upper()
+    if not number.isascii() or not number.isprintable():
+        return None
     request_id = session.scalar(
         sa.select(ServiceRequest.id).where(
             ServiceRequest.number == number, requests_visible(subject)
