@@ -154,6 +154,9 @@ class Worker:
         cloud = self.clouds.get(run.cloud)
         if cloud is None:
             raise CloudRefused(reason=f"no cloud {run.cloud} in the clouds file")
+        if not (self.settings.playbooks_dir / run.playbook).is_file():
+            self.delivery.fail(run, f"there is no playbook playbooks/{run.playbook}", final=True)
+            return
         playbook_run = PlaybookRun(
             folder=folder,
             playbooks_dir=self.settings.playbooks_dir,

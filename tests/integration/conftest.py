@@ -79,9 +79,14 @@ def running_city(
     """One control plane for all tests of orders and faults: its departments are set up once."""
     auth = {**cloud_entry["auth"], "auth_url": f"{proxy.address('identity')}/v3"}
     entry = {**cloud_entry, "auth": auth, "api_timeout": API_TIMEOUT_SECONDS}
-    city = make_live_city(tmp_path_factory.mktemp("city"), run_suffix, admin, entry)
-    yield city
-    end_live_city(city)
+    folder = tmp_path_factory.mktemp("city")
+    city = make_live_city(folder, run_suffix, admin, entry, job_attempts_max=2)
+    try:
+        city.delivered_vm()
+        city.retire_all()
+        yield city
+    finally:
+        end_live_city(city)
 
 
 @pytest.fixture

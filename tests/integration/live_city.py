@@ -209,6 +209,13 @@ class LiveCity(City):
             if resource_id in (a.description or "") or resource_id in a.tags
         ]
 
+    def start_worker(self) -> None:
+        """A worker of this process, as after a restart of the control plane."""
+        self.worker.stop()
+        old = self.worker
+        self.worker = Worker(old.delivery, old.settings, old.clouds)
+        self.worker.start()
+
     # --- the end --------------------------------------------------------------------------------
 
     def retire_all(self) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -55,6 +57,17 @@ def attempt_of(city: LiveCity, request_id: int, at_least: int) -> Job | None:
 
 
 # --- the cloud is away or slow ------------------------------------------------------------------
+
+
+def test_a_cloud_that_is_down_is_waited_for(city: LiveCity, proxy: FaultProxy) -> None:
+    with proxy.down():
+        request_id = city.order()
+        job = city.wait(lambda: attempt_of(city, request_id, 2), "second try")
+        assert "the cloud lab does not answer" in job.error
+        assert city.request(request_id).state == "delivering"
+    resource_id = city.fulfilled(request_id)
+    assert city.server(resource_id).status == "ACTIVE"
+    assert provision_job(city, request_id).error == ""
 
 
 def test_one_api_that_is_down_is_waited_for_too(city: LiveCity, proxy: FaultProxy) -> None:
@@ -127,7 +140,7 @@ def test_an_error_that_stays_ends_the_order_and_leaves_nothing(
     with proxy.fault("compute", method="POST", path="/servers$", status=500, message="disk full"):
         request_id = city.order(data_volumes=[{"size_gib": 1, "type": "standard"}])
         has_failed_with(city, request_id, "disk full")
-    assert provision_job(city, request_id).attempt == 3
+    assert provision_job(city, request_id).attempt == city.worker.settings.job_attempts_max
 
 
 # --- the cloud refuses --------------------------------------------------------------------------
@@ -146,6 +159,58 @@ def test_the_cloud_s_own_quota_is_a_readable_reason(city: LiveCity) -> None:
         assert city.servers(str(city.request(request_id).resource_id)) == []
     finally:
         city.admin.compute.update_quota_set(project_id, cores=40)
+
+
+def test_no_valid_host_is_a_readable_reason(city: LiveCity) -> None:
+    """The scheduler finds no host although the zone is there: all of its hosts turn orders away."""
+    with turning_orders_away(city):
+        has_failed_with(city, city.order(), "No valid host")
+
+
+def test_a_zone_without_hosts_is_a_readable_reason(city: LiveCity) -> None:
+    hosts = [
+        service
+        for service in city.admin.compute.services(binary="nova-compute")
+        if service.availability_zone.startswith("internet")
+    ]
+    assert hosts
+    for service in hosts:
+        city.admin.compute.disable_service(service, disabled_reason="test")
+    try:
+        has_failed_with(city, city.order(), "availability zone is not available")
+    finally:
+        for service in hosts:
+            city.admin.compute.enable_service(service)
+
+
+@contextmanager
+def turning_orders_away(city: LiveCity) -> Iterator[None]:
+    """Placement offers no host to the scheduler, as where every one is being maintained."""
+    placement = city.admin.placement
+    before = {}
+    for provider in placement.get("/resource_providers").json()["resource_providers"]:
+        path = f"/resource_providers/{provider['uuid']}/traits"
+        before[path] = _traits(placement, path)["traits"]
+        _put_traits(placement, path, [*before[path], "COMPUTE_STATUS_DISABLED"])
+    try:
+        yield
+    finally:
+        for path, traits in before.items():
+            _put_traits(placement, path, traits)
+
+
+def _traits(placement: Any, path: str) -> dict[str, Any]:
+    answer = placement.get(path, microversion="1.6")
+    assert answer.ok, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _put_traits(placement: Any, path: str, traits: list[str]) -> None:
+    generation = _traits(placement, path)["resource_provider_generation"]
+    body = {"resource_provider_generation": generation, "traits": sorted(set(traits))}
+    answer = placement.put(path, json=body, microversion="1.6")
+    assert answer.ok, answer.text
 
 
 def test_an_image_that_is_gone_is_a_readable_reason(city: LiveCity) -> None:
@@ -187,12 +252,12 @@ def test_a_change_the_cloud_refuses_goes_back_to_what_was(
 
 def test_a_retirement_goes_on_where_it_was_cut_short(city: LiveCity, proxy: FaultProxy) -> None:
     resource_id = city.delivered_vm(data_volumes=[{"size_gib": 1, "type": "standard"}])
-    with proxy.fault("block-storage", method="DELETE", status=500, times=2) as fault:
+    with proxy.fault("block-storage", method="DELETE", status=500, times=1) as fault:
         name = city.resource(resource_id).name
         city.control_plane.operations.retire_now(city.person("chengang"), resource_id, name)
         city.worker.wake()
         city.idle()
-    assert fault.hits == 2
+    assert fault.hits == 1
     assert city.resource(resource_id).state == "retired"
 
 
@@ -220,3 +285,10 @@ def test_a_playbook_with_a_syntax_error_fails_at_once_with_file_and_line(
     started = time.monotonic()
     has_failed_with(city, city.order(), "provision.yml:")
     assert time.monotonic() - started < 30
+
+
+def test_a_playbook_that_is_not_there_fails_at_once(city: LiveCity, own_playbooks: Path) -> None:
+    (own_playbooks / "services" / "vm" / "provision.yml").unlink()
+    request_id = city.order()
+    has_failed_with(city, request_id, "provision.yml")
+    assert provision_job(city, request_id).attempt == 1

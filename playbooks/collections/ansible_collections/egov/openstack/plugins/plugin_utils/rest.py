@@ -27,6 +27,8 @@ CALL_TIMEOUT_S = 60
 # answers slowly. Twenty builds that each ask twice a second keep nova busy with answering instead of building.
 POLL_INTERVAL_S = 0.5
 POLL_SHARE = 0.25
+# No answer at all, or one of a gateway that got none itself.
+NO_ANSWER = (None, 502, 504)
 # What nova takes in a description: characters of the basic plane (no emoji), none that controls, so many of them.
 DESCRIPTION_LIMIT = 255
 LAST_OF_BASIC_PLANE = "\uffff"
@@ -210,16 +212,17 @@ def as_description(text: str) -> str:
 def create_once(create: Callable[[], Json], find: Callable[[], Json | None]) -> Json:
     """Create an object exactly once although the cloud's answer may get lost on its way back.
 
-    `find` looks for the object by its tag; it is asked for ten seconds after a create without an answer, because the
-    cloud may still be at it.
+    `find` looks for the object by its tag. After a create without an answer the cloud may still be at it; a service
+    that answers with an error of its own is through with it.
     """
     try:
         return create()
     except CloudError as error:
         if not error.answer_was_lost:
             raise
+        shows_within_s = 10 if error.status in NO_ANSWER else 1
         try:
-            return wait_until(find, "the object whose creation got no answer", timeout_s=10)
+            return wait_until(find, "the object whose creation got no answer", shows_within_s)
         except CloudError:
             raise error from None
 

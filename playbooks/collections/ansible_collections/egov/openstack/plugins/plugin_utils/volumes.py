@@ -15,6 +15,8 @@ from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
 )
 
 AT_REST = ("available", "in-use")
+# How long the cloud may be about an attachment that it took from an earlier run and does not list yet.
+ATTACHMENT_SHOWS_WITHIN_S = 20
 
 
 def find_volumes(cloud: Cloud, resource_id: str) -> dict[str, Json]:
@@ -94,13 +96,7 @@ def attach_volume(
         if volume["status"] == "in-use":
             holders = ", ".join(a["server_id"] for a in volume["attachments"])
             raise CloudError(f"volume {volume['name']} is attached to another server: {holders}")
-        create_once(
-            lambda: cloud.compute.post(
-                f"/servers/{server_id}/os-volume_attachments",
-                {"volumeAttachment": {"volumeId": volume_id}},
-            ),
-            lambda: attachments_of(cloud, server_id).get(volume_id) and {},
-        )
+        _attach(cloud, server_id, volume_id)
     wait_for_volume(cloud, volume_id, ("in-use",), timeout_s)
     device = wait_until(
         lambda: attachments_of(cloud, server_id).get(volume_id),
@@ -108,6 +104,27 @@ def attach_volume(
         timeout_s,
     )
     return device, changed
+
+
+def _attach(cloud: Cloud, server_id: str, volume_id: str) -> None:
+    """Ask for the attachment; an earlier run may have asked already, which shows only when the cloud is through."""
+    path = f"/servers/{server_id}/os-volume_attachments"
+    try:
+        create_once(
+            lambda: cloud.compute.post(path, {"volumeAttachment": {"volumeId": volume_id}}),
+            lambda: attachments_of(cloud, server_id).get(volume_id) and {},
+        )
+    except CloudError as error:
+        if error.status not in (400, 409):
+            raise
+        try:
+            wait_until(
+                lambda: attachments_of(cloud, server_id).get(volume_id),
+                f"the attachment of volume {volume_id} asked for before",
+                ATTACHMENT_SHOWS_WITHIN_S,
+            )
+        except CloudError:
+            raise error from None
 
 
 def detach_volume(cloud: Cloud, volume_id: str, timeout_s: float) -> bool:
