@@ -5,20 +5,27 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import tempfile
+import time
 from pathlib import Path
 
 from lab.errors import LabError
 from lab.settings import Ports
 
 LOOPBACK = "127.0.0.1"
+#: One file a block: the copy that has it, by the path of its memory. Ports that are free while a
+#: copy is stopped or still starting are not free for others.
+CLAIMS = Path(tempfile.gettempdir()) / "controlplane-lab-ports"
+#: A claim this young stands although its copy has not written its memory yet.
+FRESH_CLAIM_S = 30
 
 
 def block_offset(ports: Ports, memory: Path) -> int:
     """The distance of this checkout's block from `ports.first`.
 
     A fixed `port_offset` wins; otherwise the block remembered in the file `memory`; otherwise the
-    first block in which every port is free now, which is then remembered.
-    Raises LabError if there is none.
+    first block in which every port is free now and which no other copy on this machine, running or
+    not, has claimed; it is then remembered. Raises LabError if there is none.
     """
     if ports.port_offset != "auto":
         return ports.port_offset
@@ -27,15 +34,65 @@ def block_offset(ports: Ports, memory: Path) -> int:
     for block in range(ports.blocks):
         offset = block * ports.block_size
         first = ports.first + offset
+        if not _claim(first, memory):
+            continue
         if all(_is_free(port) for port in range(first, first + ports.block_size)):
             memory.parent.mkdir(parents=True, exist_ok=True)
-            memory.write_text(json.dumps({"port_offset": offset}) + "\n", encoding="utf-8")
+            memory.write_text(
+                json.dumps({"port_offset": offset, "first": first}) + "\n", encoding="utf-8"
+            )
             return offset
+        _claim_file(first).unlink()
     last = ports.first + ports.blocks * ports.block_size - 1
     raise LabError(
         f"no block of {ports.block_size} free ports between {ports.first} and {last}: "
         "stop other copies of the lab, or set ports.first in lab/settings.toml"
     )
+
+
+def forget(memory: Path) -> None:
+    """Gives the remembered block back; fine where none was."""
+    with contextlib.suppress(FileNotFoundError):
+        first = json.loads(memory.read_text(encoding="utf-8")).get("first", 0)
+        memory.unlink()
+        if _claimed_by(first) == str(memory):
+            _claim_file(first).unlink()
+        with contextlib.suppress(OSError):
+            CLAIMS.rmdir()
+
+
+def _claim(first: int, memory: Path) -> bool:
+    """Whether the block at port `first` is this copy's now; one that is gone has no claim."""
+    CLAIMS.mkdir(exist_ok=True)
+    with contextlib.suppress(PermissionError):
+        CLAIMS.chmod(0o1777)
+    file = _claim_file(first)
+    holder = _claimed_by(first)
+    if holder is not None and holder != str(memory):
+        is_fresh = time.time() - file.stat().st_mtime < FRESH_CLAIM_S
+        if is_fresh or Path(holder).exists():
+            return False
+        with contextlib.suppress(OSError):
+            file.unlink()
+    try:
+        with file.open("x", encoding="utf-8") as claim:
+            claim.write(str(memory))
+    except OSError:
+        return _claimed_by(first) == str(memory)
+    return True
+
+
+def _claimed_by(first: int) -> str | None:
+    try:
+        return _claim_file(first).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return ""
+
+
+def _claim_file(first: int) -> Path:
+    return CLAIMS / str(first)
 
 
 def numbers(ports: Ports, offset: int) -> dict[str, int]:

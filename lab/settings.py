@@ -17,6 +17,8 @@ from typing import Any, Literal
 from lab.errors import LabError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+#: Beside the home of a checkout: that of the cloud its integration tests stand on.
+TEST_HOME = "lab-test"
 SETTINGS_FILE = Path(__file__).with_name("settings.toml")
 GENERATED = "generated"
 

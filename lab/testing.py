@@ -25,6 +25,8 @@ from ui import assets
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
+#: Two at a time; the tests of a file share what it has set up on the cloud.
+TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 
 console = Console(highlight=False)
 
@@ -57,9 +59,19 @@ def lint_steps() -> list[Step]:
 def test_steps() -> list[Step]:
     return [
         Step("unit", (*PYTEST, "tests/unit"), says=True),
-        Step("functional, SQLite", (*PYTEST, "tests/functional"), says=True),
-        Step("functional, PostgreSQL", (*PYTEST, "tests/functional"), _postgresql, says=True),
-        Step("integration, OpenStack", (*PYTEST, "tests/integration"), _openstack, says=True),
+        Step("functional, SQLite", (*PYTEST, *TWO_AT_ONCE, "tests/functional"), says=True),
+        Step(
+            "functional, PostgreSQL",
+            (*PYTEST, *TWO_AT_ONCE, "tests/functional"),
+            _postgresql,
+            says=True,
+        ),
+        Step(
+            "integration, OpenStack",
+            (*PYTEST, *TWO_AT_ONCE, "tests/integration"),
+            _openstack,
+            says=True,
+        ),
         Step("browser", (*PYTEST, "tests/browser"), _browser, says=True),
     ]
 
@@ -71,7 +83,7 @@ def _postgresql() -> dict[str, str]:
 def _openstack() -> dict[str, str]:
     """Integration tests need the APIs, not machines: quick, and the same for every user."""
     os.environ["LAB_DATA_PLANE"] = "none"
-    os.environ["LAB_HOME"] = "var/lab-test"
+    os.environ["LAB_HOME"] = f"var/{settings.TEST_HOME}"
     status = cloud.start(settings.load(), Progress(console))
     return {"TEST_CLOUDS_YAML": status.clouds_yaml}
 
@@ -122,7 +134,7 @@ def main(what: str) -> None:
 def _stop_what_tests_stood_on() -> None:
     quiet = Progress(console, quiet=True)
     postgresql.stop(settings.load(), quiet)
-    if os.environ.get("LAB_HOME") == "var/lab-test":
+    if os.environ.get("LAB_HOME") == f"var/{settings.TEST_HOME}":
         cloud.stop(settings.load(), quiet)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -14,6 +15,8 @@ from lab.city.story import Story, print_people
 from lab.errors import LabError
 from lab.openstack import cloud
 from lab.progress import Progress
+from lab.services import postgresql
+from lab.settings import TEST_HOME
 from ui import assets
 
 console = Console(highlight=False)
@@ -89,7 +92,12 @@ def clean() -> None:
     settings = load_settings()
     server = server_of(settings, "", machines_answer=False)
     server.stop()
-    cloud.clean(settings, Progress(console))
+    for each in (settings, replace(settings, home=settings.home.with_name(TEST_HOME))):
+        # The second: of tests that were killed before they could tidy up.
+        if not each.home.exists():
+            continue
+        postgresql.clean(each, Progress(console))
+        cloud.clean(each, Progress(console))
     shutil.rmtree(server.var_dir, ignore_errors=True)
 
 

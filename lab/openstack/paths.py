@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import away
+from lab import away, ports
 from lab.openstack import SERVICES
 from lab.settings import Settings
 from lab.unprivileged import User
@@ -167,5 +167,5 @@ def wipe_all(settings: Settings) -> None:
     for entrance in (state, cache):
         if entrance == state or entrance.is_relative_to(settings.home):
             away.remove_with_link(entrance)
-    for file in (paths.ports, paths.lock):
-        away.remove(file)
+    ports.forget(paths.ports)
+    away.remove(paths.lock)

@@ -23,7 +23,7 @@ from tests.integration.live_city import (
 )
 
 #: How long a client waits for one answer, here: a fault test must not take the usual minute.
-API_TIMEOUT_SECONDS = 5
+API_TIMEOUT_SECONDS = 8
 
 
 @pytest.fixture(scope="session")

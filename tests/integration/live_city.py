@@ -252,8 +252,8 @@ class LiveCity(City):
         assert objects_tagged(self.admin, {str(i) for i in ids}) == []
 
 
-def vm(**changes: Any) -> Ask:
-    """A small machine in the internet zone."""
+def vm(zone: str = "internet", **changes: Any) -> Ask:
+    """A small machine."""
     form = {
         "system_name": "低保核对系统",
         "plan": "small",
@@ -263,7 +263,7 @@ def vm(**changes: Any) -> Ask:
         "floating_address": False,
         **changes,
     }
-    return Ask("vm", "provision", "internet", form)
+    return Ask("vm", "provision", zone, form)
 
 
 def wait_for(

@@ -18,8 +18,12 @@ import sqlalchemy as sa
 
 from controlplane.admission.models import QuotaBound
 from controlplane.provisioning.models import Job
+from tests.integration.conftest import API_TIMEOUT_SECONDS
 from tests.integration.fault_proxy import FaultProxy
 from tests.integration.live_city import LiveCity, vm
+
+#: Other tests order in the internet zone, perhaps at this very moment.
+QUIET_ZONE = "office"
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -80,7 +84,9 @@ def test_one_api_that_is_down_is_waited_for_too(city: LiveCity, proxy: FaultProx
 
 def test_an_answer_beyond_the_time_limit_costs_one_try(city: LiveCity, proxy: FaultProxy) -> None:
     """The server is made while nobody waits for the answer any more: it is found again."""
-    with proxy.fault("compute", method="POST", path="/servers$", delay_seconds=8, times=1) as slow:
+    with proxy.fault(
+        "compute", method="POST", path="/servers$", delay_seconds=API_TIMEOUT_SECONDS + 3, times=1
+    ) as slow:
         resource_id = city.fulfilled(city.order())
     assert slow.hits == 1
     assert city.server(resource_id).status == "ACTIVE"
@@ -163,35 +169,42 @@ def test_the_cloud_s_own_quota_is_a_readable_reason(city: LiveCity) -> None:
 
 def test_no_valid_host_is_a_readable_reason(city: LiveCity) -> None:
     """The scheduler finds no host although the zone is there: all of its hosts turn orders away."""
-    with turning_orders_away(city):
-        has_failed_with(city, city.order(), "No valid host")
+    with turning_orders_away(city, QUIET_ZONE):
+        has_failed_with(city, city.order(zone=QUIET_ZONE), "No valid host")
 
 
 def test_a_zone_without_hosts_is_a_readable_reason(city: LiveCity) -> None:
-    hosts = [
-        service
-        for service in city.admin.compute.services(binary="nova-compute")
-        if service.availability_zone.startswith("internet")
-    ]
-    assert hosts
-    for service in hosts:
-        city.admin.compute.disable_service(service, disabled_reason="test")
+    hosts = hosts_of(city, QUIET_ZONE)
+    for host in hosts:
+        city.admin.compute.disable_service(host, disabled_reason="test")
     try:
-        has_failed_with(city, city.order(), "availability zone is not available")
+        request_id = city.order(zone=QUIET_ZONE)
+        has_failed_with(city, request_id, "availability zone is not available")
     finally:
-        for service in hosts:
-            city.admin.compute.enable_service(service)
+        for host in hosts:
+            city.admin.compute.enable_service(host)
+
+
+def hosts_of(city: LiveCity, zone: str) -> list[Any]:
+    """The nova-compute services behind a zone."""
+    services = city.admin.compute.services(binary="nova-compute")
+    found = [s for s in services if s.availability_zone.startswith(zone)]
+    assert found
+    return found
 
 
 @contextmanager
-def turning_orders_away(city: LiveCity) -> Iterator[None]:
-    """Placement offers no host to the scheduler, as where every one is being maintained."""
+def turning_orders_away(city: LiveCity, zone: str) -> Iterator[None]:
+    """Placement offers no host of the zone to the scheduler, as where every one is maintained."""
     placement = city.admin.placement
+    names = {host.host for host in hosts_of(city, zone)}
     before = {}
     for provider in placement.get("/resource_providers").json()["resource_providers"]:
-        path = f"/resource_providers/{provider['uuid']}/traits"
-        before[path] = _traits(placement, path)["traits"]
-        _put_traits(placement, path, [*before[path], "COMPUTE_STATUS_DISABLED"])
+        if provider["name"] in names:
+            path = f"/resource_providers/{provider['uuid']}/traits"
+            before[path] = _traits(placement, path)["traits"]
+            _put_traits(placement, path, [*before[path], "COMPUTE_STATUS_DISABLED"])
+    assert before
     try:
         yield
     finally:

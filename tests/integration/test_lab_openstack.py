@@ -261,7 +261,8 @@ def test_a_second_copy_lives_beside_the_first(lab: Lab, tmp_path: Path) -> None:
         assert list(Path(other.status()["state"]).iterdir()) == []
         assert lab.status()["ready"]
     finally:
-        other.run("clean")
+        cleaned = other.run("clean")
+    assert cleaned.returncode == 0, cleaned.stdout + cleaned.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -68,6 +68,36 @@ def test_a_checkout_takes_the_first_free_block_and_keeps_it(tmp_path: Path) -> N
     assert ports.block_offset(rules, tmp_path / "ports.json") == offset
 
 
+def test_a_block_belongs_to_one_copy_though_its_ports_are_free_until_it_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "CLAIMS", tmp_path / "claims")
+    with socket.create_server((ports.LOOPBACK, 0)) as free:
+        first = free.getsockname()[1]
+    rules = settings.Ports(first, 1, 50, "auto", {"keystone": 0})
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    offset = ports.block_offset(rules, one)
+    assert ports.block_offset(rules, other) != offset
+    ports.forget(one)
+    ports.forget(other)
+    assert not (tmp_path / "claims").exists()
+    assert ports.block_offset(rules, other) == offset
+
+
+def test_the_claim_of_a_copy_that_is_gone_counts_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ports, "CLAIMS", tmp_path / "claims")
+    with socket.create_server((ports.LOOPBACK, 0)) as free:
+        first = free.getsockname()[1]
+    rules = settings.Ports(first, 1, 50, "auto", {"keystone": 0})
+    offset = ports.block_offset(rules, tmp_path / "gone.json")
+    (tmp_path / "gone.json").unlink()
+    claim = ports._claim_file(first + offset)
+    os.utime(claim, (0, 0))
+    assert ports.block_offset(rules, tmp_path / "here.json") == offset
+
+
 def test_a_taken_port_names_the_process_that_holds_it() -> None:
     with (
         socket.create_server((ports.LOOPBACK, 0)) as taken,
