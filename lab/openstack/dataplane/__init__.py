@@ -105,9 +105,9 @@ def wipe(settings: Settings) -> None:
 
 def purge(settings: Settings, paths: Paths, say: Say) -> None:
     """Undo everything the data plane ever did to this machine, packages included."""
-    layout = Layout.of(settings)
-    if not layout.folder.exists():
+    if not Layout.exists(settings):
         return
+    layout = Layout.of(settings)
     down(settings, paths, say)
     packages.remove(layout, say)
     wipe(settings)

@@ -32,6 +32,11 @@ class Layout:
     ranges: Ranges
 
     @classmethod
+    def exists(cls, settings: Settings) -> bool:
+        """Whether a checkout has, or ever had, a data plane."""
+        return cls(settings.home.resolve() / "dataplane", settings.ranges).folder.exists()
+
+    @classmethod
     def of(cls, settings: Settings) -> Layout:
         """The data plane of a checkout. Raises LabError if its folder cannot hold sockets."""
         layout = cls(settings.home.resolve() / "dataplane", settings.ranges)
