@@ -23,6 +23,7 @@ SETTINGS_FILE = Path(__file__).with_name("settings.toml")
 GENERATED = "generated"
 
 DataPlane = Literal["auto", "none", "real"]
+Pods = Literal["auto", "none", "real"]
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,31 @@ class Services:
 
 
 @dataclass(frozen=True)
+class KubernetesRanges:
+    """Address ranges of the embedded Kubernetes; the node link's first address is the machine's,
+    its second the node's."""
+
+    node_link: IPv4Network
+    pods: IPv4Network
+    services: IPv4Network
+
+    def networks(self) -> dict[str, IPv4Network]:
+        """Every range by its key in the settings file."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """The embedded Kubernetes; `go` is `auto`, or the path of a `go` program."""
+
+    pods: Pods
+    ready_timeout_s: int
+    go: str
+    pods_reach: tuple[str, ...]
+    ranges: KubernetesRanges
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything `settings.toml` says."""
 
@@ -128,6 +154,7 @@ class Settings:
     passwords: Passwords
     openstack: OpenStack
     services: Services
+    kubernetes: Kubernetes
 
 
 def load(path: Path = SETTINGS_FILE, environment: Mapping[str, str] | None = None) -> Settings:
@@ -249,6 +276,7 @@ def _settings(top: _Table) -> Settings:
         passwords=Passwords(**{f.name: passwords.text(f.name) for f in fields(Passwords)}),
         openstack=_openstack(top.table("openstack")),
         services=Services(postgresql_bin=top.table("services").text("postgresql_bin")),
+        kubernetes=_kubernetes(top.table("kubernetes")),
     )
 
 
@@ -298,6 +326,26 @@ def _openstack(table: _Table) -> OpenStack:
     )
 
 
+def _kubernetes(table: _Table) -> Kubernetes:
+    pods = table.text("pods")
+    if pods not in ("auto", "none", "real"):
+        table.faults.append(f"{table.name}pods: auto, none or real is needed, found {pods!r}")
+    reach = table.values.get("pods_reach")
+    if not isinstance(reach, list) or not all(isinstance(name, str) for name in reach):
+        table.faults.append(f"{table.name}pods_reach: a list of names is needed, found {reach!r}")
+        reach = []
+    ranges = table.table("ranges")
+    return Kubernetes(
+        pods=pods,  # type: ignore[arg-type]  # checked above
+        ready_timeout_s=table.number("ready_timeout_s"),
+        go=table.text("go"),
+        pods_reach=tuple(reach),
+        ranges=KubernetesRanges(
+            **{f.name: ranges.network(f.name) for f in fields(KubernetesRanges)}
+        ),
+    )
+
+
 def _contradictions(settings: Settings) -> list[str]:
     """Faults between values that are each fine alone."""
     faults = []
@@ -314,11 +362,20 @@ def _contradictions(settings: Settings) -> list[str]:
         for key in ("external_gateway", "external_first", "external_last")
         if getattr(ranges, key) not in ranges.external
     ]
-    networks = sorted(ranges.networks().items())
+    kubernetes = settings.kubernetes
+    if unknown := [name for name in kubernetes.pods_reach if name not in ports.numbers]:
+        faults.append(f"kubernetes.pods_reach: {', '.join(unknown)} not in ports.numbers")
+    networks = [
+        (f"{table}.{name}", network)
+        for table, group in (("ranges", ranges), ("kubernetes.ranges", kubernetes.ranges))
+        for name, network in sorted(group.networks().items())
+    ]
     for n, (name, network) in enumerate(networks):
         for other, against in networks[n + 1 :]:
             if network.overlaps(against):
-                faults.append(f"ranges.{name} {network} overlaps ranges.{other} {against}")
+                faults.append(f"{name} {network} overlaps {other} {against}")
+    if kubernetes.ranges.node_link.num_addresses < 4:
+        faults.append("kubernetes.ranges.node_link: at least four addresses (a /30) are needed")
     codes = [pool.code for pool in settings.openstack.pools]
     if len(set(codes)) < len(codes):
         faults.append("openstack.pools: two pools share one code")
