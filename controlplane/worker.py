@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -84,9 +84,10 @@ class Worker:
         self._stopping.set()
         self._woken.set()
         deadline = time.monotonic() + patience_seconds
-        for thread in [self._dispatcher, *self._threads]:
-            if thread is not None:
-                thread.join(max(0.0, deadline - time.monotonic()))
+        if self._dispatcher is not None:
+            _join([self._dispatcher], deadline)
+        # Only now: until the dispatcher has ended there may be a thread that is yet to be started.
+        _join(list(self._threads), deadline)
 
     def _is_dead(self, worker: str) -> bool:
         """Only a worker of this very host can be known to be dead."""
@@ -242,3 +243,9 @@ class Worker:
                 self.delivery.beat(run)
             except LeaseLost:
                 return
+
+
+def _join(running: Iterable[threading.Thread], deadline: float) -> None:
+    for thread in running:
+        if thread.is_alive():
+            thread.join(max(0.0, deadline - time.monotonic()))

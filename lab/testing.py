@@ -25,8 +25,9 @@ from ui import assets
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
-#: Two at a time; the tests of a file share what it has set up on the cloud.
-TWO_AT_ONCE = ("-n", "2", "--dist", "loadfile")
+TWO_AT_ONCE = ("-n", "2", "--dist", "worksteal")
+#: The tests of a file share what it has set up on the cloud.
+TWO_FILES_AT_ONCE = ("-n", "2", "--dist", "loadfile")
 
 console = Console(highlight=False)
 
@@ -68,7 +69,7 @@ def test_steps() -> list[Step]:
         ),
         Step(
             "integration, OpenStack",
-            (*PYTEST, *TWO_AT_ONCE, "tests/integration"),
+            (*PYTEST, *TWO_FILES_AT_ONCE, "tests/integration"),
             _openstack,
             says=True,
         ),
