@@ -224,6 +224,22 @@ def amount(value: float | None, dimension: str, language: str = "zh") -> str:
     return f"{quantity(value / divisor)}{NBSP}{unit}".rstrip()
 
 
+def signed_amount(value: float, dimension: str, language: str = "zh") -> str:
+    """A change of a capacity dimension with its sign: `+4 核`, `−1.5 TiB`; `0` where it is none."""
+    text = amount(abs(value), dimension, language)
+    if text.partition(NBSP)[0] == "0":
+        return "0"
+    return f"{'+' if value > 0 else MINUS}{text}"
+
+
+def days_ahead(on: date, today: date, language: str = "zh") -> str:
+    """How far a day lies ahead: `今天`, `38 天后`, `in 5 months`."""
+    if on <= today:
+        return "今天" if language == "zh" else "today"
+    span = span_words((on - today).days * 86_400, language)
+    return f"{span}后" if language == "zh" else f"in {span}"
+
+
 def step_name(task: str, language: str) -> str:
     """The name of a playbook's task in one language: tasks are named "中文 · English", or once."""
     chinese, dot, english = task.partition(" · ")

@@ -1,7 +1,7 @@
 """Gives templates their words: formatters in the visitor's language, icons, asset addresses."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,9 @@ def install(app: Flask) -> None:
         duration=lambda seconds: filters.duration(seconds, current_language()),
         month_name=lambda month: filters.month_name(month, current_language()),
         amount=lambda value, dimension: filters.amount(value, dimension, current_language()),
+        signed_amount=lambda value, dimension: filters.signed_amount(
+            value, dimension, current_language()
+        ),
     )
     app.jinja_env.globals.update(
         icon=icon,
@@ -82,6 +85,8 @@ def install(app: Flask) -> None:
         percent=filters.percent,
         change=filters.change,
         unit_for=lambda dimension, limit: filters.unit_for(dimension, limit, current_language()),
+        today=today,
+        days_ahead=lambda on: filters.days_ahead(on, today(), current_language()),
         time_left=lambda at: filters.time_left(at, now(), current_language()),
         preferences=current_preferences,
         stylesheets=STYLESHEETS,
@@ -102,6 +107,11 @@ def now() -> datetime:
     """The present moment in UTC, by the control plane's clock where there is one."""
     plane = current_app.extensions.get("controlplane")
     return datetime.now(UTC) if plane is None else plane.clock()
+
+
+def today() -> date:
+    """The present day in Shanghai."""
+    return filters.local(now()).date()
 
 
 def asset(path: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
@@ -30,15 +28,6 @@ def departments_for(session: Session, subject: Subject, action: str) -> list[Dep
             .order_by(Department.path)
         )
     )
-
-
-def names_of_people(session: Session, person_ids: Iterable[int]) -> dict[int, str]:
-    """Names by id, in one query."""
-    ids = set(person_ids)
-    if not ids:
-        return {}
-    rows = session.execute(sa.select(Person.id, Person.name).where(Person.id.in_(ids)))
-    return dict(rows.tuples().all())
 
 
 def count_people_by_department(session: Session) -> dict[int, int]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane.admission.models import Pool, PoolBound, QuotaBound
+from controlplane.catalogue.services import ExpressionError, Service
 from controlplane.policy import Subject
+from controlplane.reports.rules import Fit, how_many_fit
 from controlplane.reports.scope import departments_in
 from controlplane.tenancy.models import Department
 
@@ -19,6 +22,16 @@ class QuotaOfDepartment:
     department: Department
     zone: str
     bounds: list[QuotaBound]
+
+
+@dataclass(frozen=True)
+class PlanFit:
+    """How many of a service's plan, with the form's defaults, still fit into a pool."""
+
+    service: Service
+    plan: Mapping[str, Any]
+    capacity: Mapping[str, int]
+    fit: Fit
 
 
 def list_pools(session: Session) -> list[Pool]:
@@ -77,3 +90,25 @@ def capacity_differences(pool: Pool) -> Mapping[str, tuple[int, int]]:
         for d, amount in declared.items()
         if d in reported and int(reported[d]) < amount
     }
+
+
+def what_fits(catalogue: Mapping[str, Service], pool: Pool) -> list[PlanFit]:
+    """For every plan that may stand in the pool: how many of it alone would still fit."""
+    free = {b.dimension: b.capacity - b.held - b.allocated for b in pool.bounds}
+    fits = []
+    for service in catalogue.values():
+        if service.engine != pool.engine or pool.zone not in service.zones:
+            continue
+        for code, plan in service.plans.items():
+            capacity = _capacity_of_plan(service, code)
+            if capacity:
+                fits.append(PlanFit(service, plan, capacity, how_many_fit(free, capacity)))
+    return fits
+
+
+def _capacity_of_plan(service: Service, code: str) -> Mapping[str, int]:
+    """What the plan takes with the form's defaults; nothing where these alone do not tell it."""
+    try:
+        return service.capacity_of(service.spec_of({"plan": code}))
+    except ExpressionError:
+        return {}

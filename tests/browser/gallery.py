@@ -261,7 +261,8 @@ def gallery_context() -> dict[str, Any]:
         "step": True,
         "unit": "核",
         "labels": days,
-        "limit": {"name": "配额 40", "value": 40},
+        "limits": [{"name": "配额 40", "value": 40, "tone": "bad"}],
+        "top": 50,
         "series": [{"name": "已占用", "values": [12 + n // 3 * 2 for n in range(24)]}],
     }
     return {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import html5lib
 import pytest
@@ -250,3 +252,63 @@ def test_assets_may_be_kept_for_good(app: Flask) -> None:
     answer = client.get(address[1])
     assert answer.status_code == 200
     assert "immutable" in answer.headers["Cache-Control"]
+
+
+def chart_data(html: str) -> list[dict[str, Any]]:
+    """What charts.js is given to draw."""
+    found = re.findall(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)
+    return [json.loads(text) for text in found]
+
+
+def test_a_pool_shows_what_was_held_against_its_capacity(app: Flask, city: City) -> None:
+    city.delivered()
+    city.clock.advance(days=9)
+    page = sign_in(app, "chengang").get("/pools").text
+    held = chart_data(page)
+    assert len(held) == 1  # one pool of four held anything
+    assert [limit["value"] for limit in held[0]["limits"]] == [80, 100]
+    cores = held[0]["series"][0]
+    assert cores["name"] == "CPU"
+    assert cores["values"][-10:] == [0.12] * 10  # 1 of 800
+    assert cores["values"][-11] == 0
+    # the same figures as a table, for those who cannot see the chart
+    assert cores["shown"][-1] == "1\N{NO-BREAK SPACE}核 · 0.1\N{NO-BREAK SPACE}%"
+    assert page.count(cores["shown"][-1]) >= 10
+    assert "近 30 天没有占用" in page
+
+
+def test_a_pool_says_where_it_is_heading_and_what_fits(app: Flask, city: City) -> None:
+    city.delivered()
+    assert "没有趋势：数据不足 7 天。" in sign_in(app, "chengang").get("/pools").text
+    city.clock.advance(days=8)
+    page = sign_in(app, "chengang").get("/pools").text
+    assert "不会到达" in page
+    # internet-a: 799 cores free, a small drill machine takes one, a large one four
+    assert "799 台" in page
+    assert "149 台" in page  # of 2,457,600 MiB: (2,457,600 - 2,048) / 16,384
+
+
+def test_the_month_shows_what_a_department_held_against_its_quota(app: Flask, city: City) -> None:
+    city.delivered()
+    browsing = sign_in(app, "limin")
+    page = browsing.get("/months/2026-11").text
+    cores = chart_data(page)[-1]["series"][0]
+    assert cores["of"] == "40\N{NO-BREAK SPACE}核"
+    assert cores["values"] == [0] * 23 + [2.5]
+    # a chosen one: finance sees any, a clerk who asks for another's gets their own
+    finance = sign_in(app, "sunli")
+    other, own = city.department_id("human-resources"), city.department_id("civil-affairs")
+    page = finance.get(f"/months/2026-11?department={other}").text
+    assert f'value="{other}" selected' in page
+    assert "本月没有占用" in page
+    chosen = finance.get(f"/months/2026-11?department={own}").text
+    assert chart_data(chosen)[-1]["series"][0]["values"][-1] == 2.5
+    assert chart_data(browsing.get(f"/months/2026-11?department={other}").text)[-1]["series"] == [
+        *chart_data(chosen)[-1]["series"]
+    ]
+
+
+def test_a_departments_month_of_a_stranger_is_not_found(app: Flask, city: City) -> None:
+    other = city.department_id("human-resources")
+    answer = sign_in(app, "limin").get(f"/months/2026-11/departments/{other}")
+    assert answer.status_code == 404

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template, url_for
+from flask import Blueprint, Response, make_response, render_template, request, url_for
 from flask_babel import gettext
+from sqlalchemy.orm import Session
 
 from controlplane.clock import LOCAL_ZONE
 from controlplane.errors import NotFound
 from controlplane.reports import month as reports
-from controlplane.reports.directory import find_department
+from controlplane.reports.directory import departments_for, find_department
+from controlplane.reports.history import department_history
 from controlplane.reports.month_detail import resource_month
 from controlplane.reports.pools import city_totals
 from controlplane.reports.prices import item_names, list_prices
+from controlplane.tenancy.models import Department
+from ui.held_charts import ZoneChart, zone_charts
 from ui.preferences import current_language
 from ui.session import allow, control_plane, may, subject
 
@@ -60,9 +64,14 @@ def month_of(month: str) -> str:
         before = reports.month_of(session, subject(), *parse_month(neighbour(month, -1)), now)
         days = reports.city_cost_by_day(session, subject(), year, number, now)
         items = item_names(session)
+        choices = departments_for(session, subject(), "month.view")
+        chosen = chosen_department(choices)
         return render_template(
             "finance/month.html",
             month=month,
+            choices=choices,
+            chosen=chosen,
+            held=held_charts(session, chosen, month) if chosen else [],
             current=current,
             before={d.department.id: d for d in before.departments},
             before_total=before.micro_yuan,
@@ -74,6 +83,21 @@ def month_of(month: str) -> str:
             previous=neighbour(month, -1),
             following=neighbour(month, 1) if current.is_running is False else "",
         )
+
+
+def chosen_department(choices: list[Department]) -> Department | None:
+    """The department in `?department=`, else the person's own, else the topmost one."""
+    by_id = {department.id: department for department in choices}
+    wanted = request.args.get("department", default=0, type=int)
+    own = subject().department_id if may("request.create") else 0
+    return by_id.get(wanted) or by_id.get(own) or next(iter(choices), None)
+
+
+def held_charts(session: Session, department: Department, month: str) -> list[ZoneChart]:
+    """What the department's subtree held day by day in the month, a chart a zone."""
+    year, number = parse_month(month)
+    now = control_plane().clock()
+    return zone_charts(department_history(session, subject(), department, year, number, now))
 
 
 def expected_total(current: reports.Month) -> int:
@@ -131,10 +155,12 @@ def department(month: str, department_id: int) -> str:
         rows = reports.department_month(
             session, subject(), department_id, year, number, plane.clock()
         )
+        found = find_department(session, department_id)
         return render_template(
             "finance/department.html",
             month=month,
-            department=find_department(session, department_id),
+            department=found,
+            held=held_charts(session, found, month),
             rows=rows,
             total=sum(row.micro_yuan for row in rows),
             items=item_names(session),

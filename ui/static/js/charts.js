@@ -1,8 +1,9 @@
 /** Draws charts with ECharts from the JSON beside them; the library is loaded by the first chart only.
  *
- * The JSON: { kind: "bars" | "lines", labels: [], series: [{ name, values }], unit, limit: { name, value },
- * links: [] }. Tooltips are drawn on the canvas ("richText"): as HTML they would carry style attributes,
- * which the content security policy forbids.
+ * The JSON: { kind: "bars" | "lines", labels: [], series: [{ name, values, shown }], unit, top,
+ * limits: [{ name, value, tone: "warn" | "bad" }], links: [] }. `shown` are the values in words, `top` is how
+ * far the axis reaches at least. Tooltips are drawn on the canvas ("richText"): as HTML they would carry
+ * style attributes, which the content security policy forbids.
  */
 
 let library = null;
@@ -72,6 +73,7 @@ function options(data) {
     yAxis: {
       type: "value",
       name: data.unit,
+      max: data.top ? ({ max }) => Math.max(data.top, Math.ceil(max / 50) * 50) : undefined,
       nameTextStyle: { ...text, align: "right" },
       axisLabel: { ...text, formatter: (value) => shorten(value, document.documentElement.lang) },
       splitLine: { lineStyle: { color: token("--line") } },
@@ -87,18 +89,24 @@ function options(data) {
       lineStyle: { width: 2 },
       cursor: data.links ? "pointer" : "default",
       emphasis: { focus: "series" },
-      markLine: index === 0 && data.limit ? limitLine(data.limit, token("--bad"), text) : undefined,
+      tooltip: series.shown ? { valueFormatter: (_value, place) => series.shown[place] } : undefined,
+      markLine: index === 0 && data.limits ? limitLines(data.limits, token, text) : undefined,
     })),
   };
 }
 
-function limitLine(limit, color, text) {
+function limitLines(limits, token, text) {
   return {
     silent: true,
     symbol: "none",
-    lineStyle: { color, type: "dashed", width: 1.5 },
-    label: { ...text, color, formatter: limit.name, position: "insideEndTop" },
-    data: [{ yAxis: limit.value }],
+    data: limits.map(({ name, value, tone }) => {
+      const color = token(`--${tone}`);
+      return {
+        yAxis: value,
+        lineStyle: { color, type: "dashed", width: 1.5 },
+        label: { ...text, color, formatter: name, position: tone === "warn" ? "insideStartTop" : "insideEndTop" },
+      };
+    }),
   };
 }
 
