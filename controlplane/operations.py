@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,16 +12,30 @@ from controlplane import audit, policy
 from controlplane.audit import Actor
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
-from controlplane.clock import Clock
+from controlplane.clock import LOCAL_ZONE, Clock
 from controlplane.config import Settings
 from controlplane.db import Database
-from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound, StateConflict
+from controlplane.errors import (
+    EditedMeanwhile,
+    Fault,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    StateConflict,
+)
 from controlplane.jobs import enqueue_action
 from controlplane.policy import Subject
 from controlplane.preparing import live_choices
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
-from controlplane.provisioning.rules import JobState, ResourceState
+from controlplane.provisioning.rules import (
+    RENEWABLE,
+    JobState,
+    ResourceState,
+    add_months,
+    months_renewable,
+    renewed_until,
+)
 
 
 class Operations:
@@ -94,6 +108,42 @@ class Operations:
 
         `typed_name` must be the resource's name. Errors: NotFound, Forbidden, InvalidInput,
         StateConflict (also while another resource stands on it).
+    def renew_resource(
+        self, subject: Subject, resource_id: str, months: int, lease_seen: datetime
+    ) -> datetime:
+        """Prolongs the lease by `months`; returns its new end.
+
+        `lease_seen` is the end that the person saw, so that a renewal sent twice counts once.
+        Errors: NotFound, Forbidden, InvalidInput (beyond the service's longest lease),
+        StateConflict, EditedMeanwhile (somebody else renewed it differently).
+        """
+        now = self.clock()
+        with self.db.transaction() as session:
+            resource = self._resource(session, subject, resource_id, "resource.renew")
+            if resource.expires_at is None or resource.state not in RENEWABLE:
+                raise StateConflict(state=resource.state)
+            longest = self.catalogue[resource.service].lease_max_months
+            if not 1 <= months <= longest:
+                raise InvalidInput([_out_of_range(months, longest)])
+            ends_at = resource.expires_at
+            if ends_at != lease_seen:
+                if lease_seen < ends_at and renewed_until(lease_seen, months, now) == ends_at:
+                    return ends_at  # the same form again
+                raise EditedMeanwhile
+            until = renewed_until(ends_at, months, now)
+            if until > add_months(now, longest):
+                raise InvalidInput([_beyond_longest(ends_at, now, longest)])
+            resource.expires_at = until
+            self._audit(
+                session,
+                subject,
+                "resource_renewed",
+                resource,
+                months=months,
+                expires_at=until.isoformat(),
+            )
+            return until
+
         """
         now = self.clock()
         with self.db.transaction() as session:
@@ -261,3 +311,15 @@ def is_retryable(job: Job) -> bool:
         ResourceState.BUILDING,
         ResourceState.FAILED,
     ) and (job.resource.state != ResourceState.FAILED or "cleanup" in job.payload)
+def _out_of_range(months: int, longest: int) -> Fault:
+    if months < 1:
+        return Fault("field_too_small", "months", {"limit": 1})
+    return Fault("field_too_large", "months", {"limit": longest})
+
+
+def _beyond_longest(ends_at: datetime, now: datetime, longest: int) -> Fault:
+    latest = add_months(now, longest).astimezone(LOCAL_ZONE).date().isoformat()
+    limit = months_renewable(ends_at, now, longest)
+    return Fault("lease_too_long", "months", {"latest": latest, "limit": limit})
+
+

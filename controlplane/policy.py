@@ -85,6 +85,7 @@ TABLE: dict[str, dict[Role, Scope]] = {
     },
     "resource.operate": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "resource.change": {_A: Scope.SUBTREE},
+    "resource.renew": {_A: Scope.SUBTREE},
     "resource.retire": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "resource.retire_now": {_E: Scope.CITY},
     "approval.view": {_O: Scope.CITY},

@@ -60,3 +60,24 @@ def add_months(start: datetime, months: int) -> datetime:
     year, month = local.year + years, month0 + 1
     day = min(local.day, calendar.monthrange(year, month)[1])
     return local.replace(year=year, month=month, day=day).astimezone(start.tzinfo)
+
+
+#: States in which a lease may be prolonged; in a grace period the way back is to cancel it.
+RENEWABLE = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.CHANGING)
+
+
+def renewed_until(expires_at: datetime, months: int, now: datetime) -> datetime:
+    """The end of a lease prolonged by `months`: they follow its end or, where that has passed, the
+    beginning of today."""
+    local = now.astimezone(LOCAL_ZONE)
+    today = local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(now.tzinfo)
+    return add_months(expires_at if expires_at > now else today, months)
+
+
+def months_renewable(expires_at: datetime, now: datetime, max_months: int) -> int:
+    """By how many months a lease may be prolonged, for it never ends more than `max_months` from
+    now; 0: not at all yet."""
+    latest = add_months(now, max_months)
+    return next(
+        (n for n in range(max_months, 0, -1) if renewed_until(expires_at, n, now) <= latest), 0
+    )

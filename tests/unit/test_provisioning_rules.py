@@ -11,6 +11,8 @@ from controlplane.provisioning.rules import (
     LIVE_STATES,
     ResourceState,
     add_months,
+    months_renewable,
+    renewed_until,
     retry_delay,
 )
 
@@ -50,6 +52,44 @@ def test_the_day_is_the_one_in_shanghai() -> None:
     start = datetime(2026, 1, 30, 17, tzinfo=UTC)  # 31 January, 01:00 in Shanghai
     assert add_months(start, 1) == datetime(2026, 2, 27, 17, tzinfo=UTC)
     assert add_months(start, 1).tzinfo is UTC
+
+
+NOW = local(2026, 11, 24, 9)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "months", "until"),
+    [
+        (local(2026, 12, 10, 15), 12, local(2027, 12, 10, 15)),
+        (local(2026, 11, 24, 10), 1, local(2026, 12, 24, 10)),  # it ends within the hour
+        (local(2026, 11, 24, 9), 1, local(2026, 12, 24)),  # it ends now
+        (local(2026, 8, 1), 1, local(2026, 12, 24)),  # it has ended long ago
+        (local(2027, 1, 31), 1, local(2027, 2, 28)),
+    ],
+)
+def test_a_renewed_lease_goes_on_from_its_end_or_from_today(
+    expires_at: datetime, months: int, until: datetime
+) -> None:
+    assert renewed_until(expires_at, months, NOW) == until
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "max_months", "months"),
+    [
+        (local(2027, 11, 24, 9), 36, 24),  # delivered this minute for a year
+        (local(2027, 11, 24, 10), 36, 23),  # an hour beyond
+        (local(2026, 12, 10), 36, 35),
+        (local(2026, 8, 1), 36, 36),
+        (local(2029, 11, 24, 9), 36, 0),
+        (local(2029, 11, 25), 36, 0),  # declared shorter since
+        (local(2026, 12, 10), 1, 0),
+        (local(2026, 11, 24), 1, 1),
+    ],
+)
+def test_a_lease_never_ends_further_off_than_the_service_allows(
+    expires_at: datetime, max_months: int, months: int
+) -> None:
+    assert months_renewable(expires_at, NOW, max_months) == months
 
 
 def test_what_holds_something_on_the_cloud_is_live() -> None:
