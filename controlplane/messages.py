@@ -79,6 +79,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "输入的名称与资源名称不一致",
         "The name typed is not the resource's name",
     ),
+    "lease_too_long": (
+        "使用期限最长到 {latest}，还可续 {limit} 个月",
+        "The lease may last until {latest}: {limit} more months",
+    ),
     "nothing_changes": ("没有需要变更的内容", "Nothing would change"),
     "volume_cannot_shrink": ("云硬盘只能扩大，不能缩小", "A volume can grow, not shrink"),
     "field_fixed": ("此项不能变更", "This cannot be changed"),
