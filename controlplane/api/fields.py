@@ -136,6 +136,21 @@ class UtcTime(ma.fields.DateTime):
         return None if value is None else _rfc3339(value)
 
 
+class Moment(ma.fields.DateTime):
+    """A time that a client sends: RFC 3339, with its zone."""
+
+    default_error_messages = _CODES
+
+    def _deserialize(self, value: Any, *_args: Any, **_kwargs: Any) -> datetime:
+        try:
+            at = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise _refuse("field_type") from None
+        if at.tzinfo is None:
+            raise _refuse("field_type")
+        return at
+
+
 class EpochTime(UtcTime):
     """The same from epoch seconds."""
 

@@ -88,6 +88,12 @@ ROUTES: dict[str, Route] = {
     "POST /resources/<uuid:resource_id>/actions/<action>": Route(
         OPERATORS, "/resources/{resource}/actions/power_off", 404, {}
     ),
+    "POST /resources/<uuid:resource_id>/renewal": Route(
+        APPLICANT,
+        "/resources/{resource}/renewal",
+        404,
+        {"months": 1, "expires_at": "2027-11-24T01:30:00Z"},
+    ),
     "POST /resources/<uuid:resource_id>/retirement": Route(
         OPERATORS, "/resources/{resource}/retirement", 404, TYPED
     ),

@@ -11,6 +11,7 @@ from controlplane.api.fields import (
     EpochTime,
     FormObject,
     Input,
+    Moment,
     Output,
     Text,
     UtcTime,
@@ -49,6 +50,16 @@ class NameBody(Input):
         max_length=120,
         required=True,
         metadata={"description": "The resource's name, typed again: what follows destroys it."},
+    )
+
+
+class RenewalBody(Input):
+    months = WholeNumber(minimum=1, maximum=1200, required=True)
+    expires_at = Moment(
+        required=True,
+        metadata={
+            "description": "The lease's end as you saw it: the same renewal sent twice counts once."
+        },
     )
 
 

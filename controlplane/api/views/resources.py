@@ -15,6 +15,7 @@ from controlplane.api.schemas.common import JobSummary
 from controlplane.api.schemas.resources import (
     ActionBody,
     NameBody,
+    RenewalBody,
     ResourcePage,
     ResourceQuery,
     ResourceStorySchema,
@@ -67,6 +68,20 @@ def operate_resource(
     with control_plane().db.read() as session:
         job, _ = reports.find_job(session, job_id)
     return job, {"Location": url_for("api_resources.show_resource", resource_id=resource_id)}
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/renewal",
+    action="resource.renew",
+    answer=ResourceStorySchema,
+    body=RenewalBody,
+)
+def renew_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
+    """Prolong the lease by whole months, within the service's longest."""
+    control_plane().operations.renew_resource(
+        current_subject(), str(resource_id), body["months"], body["expires_at"]
+    )
+    return _story(resource_id)
 
 
 @routes.post(
