@@ -18,11 +18,15 @@ from controlplane.catalogue.loader import load_catalogue
 from controlplane.catalogue.services import Service
 from controlplane.clock import Clock, utc_now
 from controlplane.config import Settings
+from controlplane.connections import Connections
 from controlplane.db import Database
 from controlplane.delivery import Delivery
 from controlplane.errors import ConfigurationMissing
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
+
+#: The name under which pools have the platform's own shared servers as their cloud.
+SHARED = "shared"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class ControlPlane:
     pipeline: Pipeline
     operations: Operations
     delivery: Delivery
+    connections: Connections
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -52,12 +57,14 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         pipeline=Pipeline(db, catalogue, settings, clock),
         operations=Operations(db, catalogue, settings, clock),
         delivery=Delivery(db, catalogue, settings, clock),
+        connections=Connections(db, catalogue, settings, clock),
     )
 
 
 def build_clouds(settings: Settings) -> Mapping[str, Any]:
     """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
     from controlplane.drivers.openstack import OpenStackCloud
+    from controlplane.drivers.shared import SharedServices
 
     try:
         declared = yaml.safe_load(settings.clouds_yaml.read_text(encoding="utf-8"))["clouds"]
@@ -65,7 +72,10 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
         raise ConfigurationMissing(
             what=f"a clouds file at CONTROLPLANE_CLOUDS_YAML={settings.clouds_yaml} ({error})"
         ) from error
-    return {name: OpenStackCloud(name, entry) for name, entry in declared.items()}
+    clouds: dict[str, Any] = {name: OpenStackCloud(name, e) for name, e in declared.items()}
+    if settings.shared_inventory is not None:
+        clouds[SHARED] = SharedServices(settings.shared_inventory)
+    return clouds
 
 
 def secret_key(settings: Settings) -> str:

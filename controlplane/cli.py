@@ -20,6 +20,8 @@ from controlplane.app import ControlPlane, build
 from controlplane.applying import Change, apply_declared
 from controlplane.catalogue.loader import load_catalogue, needed_chains
 from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.keyring import Keyring
 from controlplane.errors import DomainError
 from controlplane.people import PersonDeclared, add_people, load_people
 from controlplane.quotas import load_quotas
@@ -152,6 +154,45 @@ def create_token(login: str, name: str) -> None:
             raise click.ClickException(f"there is no person {login}")
         subject = subject_of(session, person_id)
     click.echo(control_plane.accounts.create_token(subject, name))
+
+
+@main.group()
+def keys() -> None:
+    """The keys that seal secrets: a new one, and the old ones forgotten.
+
+    A change of keys is `rotate`, then, once every process has read the file again (at once) and
+    the file is saved apart from the database's copies, `forget-old`.
+    """
+
+
+@keys.command()
+@says_errors
+def rotate() -> None:
+    """Add a key and seal every secret anew with it; may be run again when it was ended half-way."""
+    control_plane = _built()
+    keyring = Keyring(control_plane.settings.credential_keys)
+    keyring.add_key()
+    click.echo(f"sealed {_reseal_all(control_plane, keyring)} secrets anew; old keys still open")
+
+
+@keys.command("forget-old")
+@says_errors
+def forget_old() -> None:
+    """Remove every key but the newest, after sealing anew what an old one still seals."""
+    control_plane = _built()
+    keyring = Keyring(control_plane.settings.credential_keys)
+    resealed = _reseal_all(control_plane, keyring)
+    click.echo(f"sealed {resealed} secrets anew; {keyring.forget_old_keys()} old keys forgotten")
+
+
+def _reseal_all(control_plane: ControlPlane, keyring: Keyring) -> int:
+    done = 0
+    while True:
+        with control_plane.db.transaction() as session:
+            batch = credentials.reseal(session, keyring)
+        done += batch
+        if not batch:
+            return done
 
 
 @main.command()

@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     playbooks_dir: Path = CHECKOUT / "playbooks"
     quotas_dir: Path = CHECKOUT / "quotas"
     clouds_yaml: Path = Path("clouds.yaml")
+    shared_inventory: Path | None = None
+    credential_keys_file: Path | None = None
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
@@ -53,6 +55,11 @@ class Settings(BaseSettings):
     def jobs_dir(self) -> Path:
         """Private data of playbook runs, one folder a job."""
         return self.var_dir / "jobs"
+
+    @property
+    def credential_keys(self) -> Path:
+        """The keys that seal secrets; keep a copy apart from the database's."""
+        return self.credential_keys_file or self.var_dir / "credential_keys"
 
     @property
     def services_dir(self) -> Path:

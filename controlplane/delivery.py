@@ -16,10 +16,14 @@ from sqlalchemy.orm import Session
 from controlplane import audit
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.services import Action, Service
 from controlplane.clock import Clock
 from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.keyring import Keyring
+from controlplane.credentials.rules import CredentialState
 from controlplane.db import Database
+from controlplane.errors import ConfigurationMissing
 from controlplane.jobs import enqueue_action, parent_in, sync_quota
 from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
@@ -42,8 +46,9 @@ UNKNOWN_SERVICE_SECONDS = 60
 class Run:
     """A claimed job with all that its playbook run needs; holds no database row.
 
-    `was_taken_before`: an earlier worker may have left its run behind. `give_up`: why the job is
-    not to be run but to be failed, once nothing of it runs any more.
+    `trouble`: why it cannot run now (a key is missing). `was_taken_before`: an earlier worker may
+    have left its run behind. `give_up`: why the job is not to be run but to be failed, once nothing
+    of it runs any more.
     """
 
     job_id: int
@@ -56,6 +61,7 @@ class Run:
     project: str
     extravars: Mapping[str, Any]
     proves_login: bool
+    trouble: str = ""
     was_taken_before: bool = False
     give_up: str = ""
 
@@ -139,6 +145,7 @@ class Delivery:
             ).first()
         )
         action = self._action(job)
+        secrets, trouble = self._secrets(session, job, action)
         return Run(
             job_id=job.id,
             job_number=job.number,
@@ -148,11 +155,30 @@ class Delivery:
             playbook=job.playbook,
             cloud=site.cloud,
             project=site.project,
-            extravars=self._extravars(session, job, site, pool),
+            extravars={**self._extravars(session, job, site, pool), **secrets},
+            trouble=trouble,
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             was_taken_before=_was_taken_before(job),
             give_up=_reason_to_give_up(job),
         )
+
+    def _secrets(
+        self, session: Session, job: Job, action: Action | None
+    ) -> tuple[dict[str, Any], str]:
+        """`secrets` that shall be in force after the run and `previous_secrets`; or why not."""
+        if job.resource is None:
+            return {}, ""
+        keyring = Keyring(self.settings.credential_keys)
+        try:
+            opened = credentials.open_all(session, keyring, job.resource.id)
+        except ConfigurationMissing as missing:
+            return {}, f"this deployment lacks {missing.params['what']}"
+        current = opened.get(CredentialState.CURRENT, {})
+        previous = opened.get(CredentialState.PREVIOUS, {})
+        if action is not None and action.rotates:
+            drawn = opened.get(CredentialState.NEXT, {})
+            return {"secrets": {**current, **drawn}, "previous_secrets": current}, ""
+        return {"secrets": current, "previous_secrets": previous}, ""
 
     def _extravars(
         self, session: Session, job: Job, site: DepartmentSite, pool: Pool | None
@@ -203,7 +229,11 @@ class Delivery:
                 related[key] = {"resource_id": parent.id, "outputs": parent.outputs}
         return related
 
-    def _action(self, job: Job) -> Any:
+    def _kind(self, job: Job) -> str:
+        action = self._action(job)
+        return action.kind if action else ""
+
+    def _action(self, job: Job) -> Action | None:
         service = self.catalogue.get(job.service)
         return service.action(job.action) if service else None
 
@@ -219,18 +249,19 @@ class Delivery:
                 self._complete_site(session, job, outputs)
                 return
             resource = provisioning.lock_resource(session, job.resource.id)
-            action = self._action(job)
+            kind = self._kind(job)
             if job.payload.get("cleanup"):
+                credentials.forget(session, resource.id)
                 admission.release_request(session, resource.request_id, now)
                 return
-            if action.kind == "create":
+            if kind == "create":
                 self._delivered(session, job, resource, outputs)
-            elif action.kind == "change":
+            elif kind == "change":
                 self._changed(session, job, resource, outputs)
-            elif action.kind == "retire":
+            elif kind == "retire":
                 self._destroyed(session, resource)
             else:
-                self._operated(job, resource, outputs)
+                self._operated(session, job, resource, outputs)
 
     def _complete_site(self, session: Session, job: Job, outputs: Mapping[str, Any]) -> None:
         site = job.site
@@ -264,11 +295,19 @@ class Delivery:
         self._fulfil(session, job, resource)
         self._meter(session, resource, resource.capacity)
 
-    def _operated(self, job: Job, resource: Resource, outputs: Mapping[str, Any]) -> None:
+    def _operated(
+        self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
+    ) -> None:
         service = self.catalogue[resource.service]
         resource.outputs = {**resource.outputs, **outputs}
         resource.spec = job.payload.get("spec", resource.spec)
         resource.parent_id = parent_in(service, resource.spec)
+        action = self._action(job)
+        if action is not None and action.rotates:
+            grace = timedelta(hours=action.grace_hours)
+            credentials.promote(session, resource.id, self.clock(), grace)
+        if job.payload.get("ends_grace"):
+            credentials.drop(session, resource.id, CredentialState.PREVIOUS)
         if job.payload.get("to_state") and resource.state != ResourceState.RETIRING:
             resource.state = job.payload["to_state"]
 
@@ -276,6 +315,7 @@ class Delivery:
         now = self.clock()
         resource.state, resource.retired_at = ResourceState.RETIRED, now
         resource.parent_id = None
+        credentials.forget(session, resource.id)
         admission.release_resource(session, resource.id, now)
         self._meter(session, resource, {})
         self._audit(session, "resource_retired", resource)
@@ -340,13 +380,15 @@ class Delivery:
         if job.payload.get("cleanup") or job.payload.get("revert"):
             return  # engineers see the failed job and try it again; nothing is given back unproven
         resource = provisioning.lock_resource(session, job.resource.id)
-        kind = self._action(job).kind
+        kind = self._kind(job)
         if kind == "create":
             self._fail_request(session, job, error)
             self._give_up_build(session, resource, began)
         elif kind == "change":
             self._fail_request(session, job, error)
             self._go_back(session, job, resource, began)
+        elif kind == "operate":
+            credentials.drop(session, resource.id, CredentialState.NEXT)
 
     def _give_up_build(self, session: Session, resource: Resource, began: bool) -> None:
         """Hold and quota come back once the cloud is known to be clean: at once if it was."""

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.catalogue.services import Action, Service
 from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.keyring import Keyring
 from controlplane.errors import StateConflict
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
@@ -28,8 +30,10 @@ def onboard_department(
     session: Session, settings: Settings, department: Department, pool: Pool, now: datetime
 ) -> DepartmentSite:
     """The department's site for the pool's zone and cloud; made and set up once."""
-    site, is_new = provisioning.find_or_make_site(session, department, pool.zone, pool.cloud, now)
-    if is_new:
+    site, is_new = provisioning.find_or_make_site(
+        session, department, pool.zone, pool.cloud, now, pool.engine
+    )
+    if is_new and site.state != SiteState.READY:
         provisioning.enqueue_job(
             session,
             action=provisioning.ONBOARD,
@@ -48,7 +52,8 @@ def sync_quota(
 ) -> Job | None:
     """A job that brings the project's quota on the cloud in step; None when it is."""
     quota = quota_of(session, site.department, site.zone)
-    if site.state != SiteState.READY or quota == site.quota_synced:
+    is_kept_in_step = site.engine in provisioning.ONBOARDED
+    if not is_kept_in_step or site.state != SiteState.READY or quota == site.quota_synced:
         return None
     return provisioning.enqueue_job(
         session,
@@ -84,6 +89,8 @@ def start_delivery(
     action = service.actions[request.action]
     if action.kind == "create":
         resource = _new_resource(session, service, request, now)
+        keyring = Keyring(settings.credential_keys)
+        credentials.draw_missing(session, keyring, resource.id, service.secrets, now)
         payload: dict[str, Any] = {"spec": request.spec}
     else:
         assert request.resource_id is not None

@@ -83,6 +83,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "使用期限最长到 {latest}，还可续 {limit} 个月",
         "The lease may last until {latest}: {limit} more months",
     ),
+    "reason_required": (
+        "连接信息已经显示过，再次查看请写明理由",
+        "The connection details were shown before; say why you need them again",
+    ),
     "nothing_changes": ("没有需要变更的内容", "Nothing would change"),
     "volume_cannot_shrink": ("云硬盘只能扩大，不能缩小", "A volume can grow, not shrink"),
     "field_fixed": ("此项不能变更", "This cannot be changed"),

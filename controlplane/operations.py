@@ -14,6 +14,8 @@ from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
 from controlplane.clock import LOCAL_ZONE, Clock
 from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.keyring import Keyring
 from controlplane.db import Database
 from controlplane.errors import (
     EditedMeanwhile,
@@ -64,7 +66,7 @@ class Operations:
             resource = self._resource(session, subject, resource_id, "resource.operate")
             service = self.catalogue[resource.service]
             action = service.action(action_code)
-            if action is None or action.kind != "operate":
+            if action is None or action.kind != "operate" or action.is_internal:
                 raise NotFound
             if resource.state not in action.states:
                 raise StateConflict(state=resource.state)
@@ -73,6 +75,9 @@ class Operations:
             cleared = dict.fromkeys(action.clears)
             spec = {**resource.spec, **form}
             spec = {k: v for k, v in spec.items() if k not in cleared}
+            if action.rotates:
+                keyring = Keyring(self.settings.credential_keys)
+                credentials.draw_next(session, keyring, resource.id, action.rotates, self.clock())
             job = enqueue_action(
                 session,
                 self.settings,
@@ -103,11 +108,6 @@ class Operations:
         if faults:
             raise InvalidInput(faults)
 
-    def retire_resource(self, subject: Subject, resource_id: str, typed_name: str) -> None:
-        """Stops the resource and destroys it after the service's grace period.
-
-        `typed_name` must be the resource's name. Errors: NotFound, Forbidden, InvalidInput,
-        StateConflict (also while another resource stands on it).
     def renew_resource(
         self, subject: Subject, resource_id: str, months: int, lease_seen: datetime
     ) -> datetime:
@@ -144,6 +144,11 @@ class Operations:
             )
             return until
 
+    def retire_resource(self, subject: Subject, resource_id: str, typed_name: str) -> None:
+        """Stops the resource and destroys it after the service's grace period.
+
+        `typed_name` must be the resource's name. Errors: NotFound, Forbidden, InvalidInput,
+        StateConflict (also while another resource stands on it).
         """
         now = self.clock()
         with self.db.transaction() as session:
@@ -221,6 +226,30 @@ class Operations:
             for resource in due:
                 self._destroy(session, resource)
             return len(due)
+
+    def end_grace(self) -> int:
+        """Starts to end the validity of secrets that a rotation replaced, where their grace time
+        is over; returns how many resources. A tick."""
+        now = self.clock()
+        with self.db.transaction() as session:
+            return sum(
+                self._end_grace(session, resource_id)
+                for resource_id in credentials.past_grace(session, now)
+            )
+
+    def _end_grace(self, session: Session, resource_id: str) -> bool:
+        resource = provisioning.lock_resource(session, resource_id)
+        service = self.catalogue.get(resource.service)
+        action = service.grace_ending_action if service else None
+        if service is None or action is None or resource.state not in action.states:
+            return False
+        try:
+            provisioning.check_idle(session, resource)
+        except StateConflict:
+            return False  # the next tick finds it again
+        payload = {"spec": resource.spec, "to_state": None, "ends_grace": True}
+        enqueue_action(session, self.settings, service, action, resource, self.clock(), payload)
+        return True
 
     def _destroy(self, session: Session, resource: Resource) -> None:
         service = self.catalogue[resource.service]
@@ -301,16 +330,6 @@ class Operations:
         )
 
 
-def is_retryable(job: Job) -> bool:
-    """Whether trying again makes sense: not for a build or a change whose request has failed."""
-    if job.resource is None:
-        return True
-    return job.resource.state in (
-        ResourceState.DESTROYING,
-        ResourceState.CHANGING,
-        ResourceState.BUILDING,
-        ResourceState.FAILED,
-    ) and (job.resource.state != ResourceState.FAILED or "cleanup" in job.payload)
 def _out_of_range(months: int, longest: int) -> Fault:
     if months < 1:
         return Fault("field_too_small", "months", {"limit": 1})
@@ -323,3 +342,13 @@ def _beyond_longest(ends_at: datetime, now: datetime, longest: int) -> Fault:
     return Fault("lease_too_long", "months", {"latest": latest, "limit": limit})
 
 
+def is_retryable(job: Job) -> bool:
+    """Whether trying again makes sense: not for a build or a change whose request has failed."""
+    if job.resource is None:
+        return True
+    return job.resource.state in (
+        ResourceState.DESTROYING,
+        ResourceState.CHANGING,
+        ResourceState.BUILDING,
+        ResourceState.FAILED,
+    ) and (job.resource.state != ResourceState.FAILED or "cleanup" in job.payload)

@@ -87,6 +87,7 @@ TABLE: dict[str, dict[Role, Scope]] = {
     "resource.change": {_A: Scope.SUBTREE},
     "resource.renew": {_A: Scope.SUBTREE},
     "resource.retire": {_A: Scope.SUBTREE, _E: Scope.CITY},
+    "resource.connect": {_A: Scope.SUBTREE},
     "resource.retire_now": {_E: Scope.CITY},
     "approval.view": {_O: Scope.CITY},
     "job.view": {_E: Scope.CITY, _S: Scope.CITY},

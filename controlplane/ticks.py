@@ -57,6 +57,7 @@ class Ticks:
         for tick, seconds in (
             (self.seal_audit, every),
             (self.destroy_due, every),
+            (self.end_grace, every),
             (self.read_pools, POOL_READ_SECONDS),
         ):
             self._scheduler.add_job(
@@ -90,6 +91,10 @@ class Ticks:
     def destroy_due(self) -> int:
         """Starts destroying resources whose grace period is over."""
         return self.operations.destroy_due()
+
+    def end_grace(self) -> int:
+        """Starts to end the validity of secrets whose grace time after a rotation is over."""
+        return self.operations.end_grace()
 
     def read_pools(self) -> None:
         """Reads each open pool's capacity and images from its cloud and keeps them on its row."""

@@ -34,6 +34,9 @@ class Cloud(Protocol):
     def run_clouds(self, project: str) -> dict[str, Any]:
         """Entries `admin` and `department` of a clouds.yaml; the latter scoped to `project`."""
 
+    def run_inventory(self) -> Path | None:
+        """An Ansible inventory that names what the cloud consists of; None where its APIs do."""
+
     def check(self) -> None:
         """Errors: CloudUnavailable when the cloud's APIs do not answer."""
 
@@ -152,6 +155,8 @@ class Worker:
         if run.give_up:
             self.delivery.fail(run, run.give_up, final=True)
             return
+        if run.trouble:
+            raise CloudRefused(reason=run.trouble)
         cloud = self.clouds.get(run.cloud)
         if cloud is None:
             raise CloudRefused(reason=f"no cloud {run.cloud} in the clouds file")
@@ -165,6 +170,7 @@ class Worker:
             attempt=run.attempt,
             extravars=run.extravars,
             clouds=cloud.run_clouds(run.project),
+            inventory=cloud.run_inventory(),
             timeout_seconds=self.settings.job_timeout_seconds,
         )
         pgid = playbook_run.start()

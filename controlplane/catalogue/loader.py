@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from controlplane.catalogue.schema import SERVICE
-from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.catalogue.services import Action, ExpressionError, Service, Snippet
 from controlplane.declarations import (
     NAMES_SCHEMA,
     Document,
@@ -95,6 +95,10 @@ def _build(data: Mapping[str, Any], folder: Path) -> Service:
         capacity_expressions=data["capacity"],
         resource_name_expression=data["resource_name"],
         actions={code: _action(code, a, data) for code, a in data["actions"].items()},
+        secrets=tuple(data.get("secrets", ())),
+        connection=tuple(
+            Snippet(s["id"], s["title"], s["template"]) for s in data.get("connection", ())
+        ),
         folder=folder,
     )
 
@@ -116,6 +120,10 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         grace_days=data.get("grace_days", 0),
         stop_with=data.get("stop_with"),
         start_with=data.get("start_with"),
+        is_internal=data.get("internal", False),
+        rotates=tuple(data.get("rotates", ())),
+        grace_hours=data.get("grace_hours", 24),
+        followed_by=data.get("followed_by"),
     )
 
 
@@ -229,8 +237,13 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
         ]
         problems += [
             document.problem([*at, other], f"there is no action {action[other]}")
-            for other in ("stop_with", "start_with")
+            for other in ("stop_with", "start_with", "followed_by")
             if action.get(other) is not None and action[other] not in actions
+        ]
+        problems += [
+            document.problem([*at, "rotates"], f"there is no secret {name}")
+            for name in action.get("rotates", ())
+            if name not in document.data.get("secrets", ())
         ]
     for code, kind in (("provision", "create"), ("retire", "retire")):
         if actions[code]["kind"] != kind:

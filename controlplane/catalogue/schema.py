@@ -25,8 +25,24 @@ ACTION: dict[str, Any] = {
         "grace_days": {"type": "integer", "minimum": 0},
         "stop_with": CODE,
         "start_with": CODE,
+        "internal": {"type": "boolean"},
+        "rotates": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
+        "grace_hours": {"type": "integer", "minimum": 0, "maximum": 720},
+        "followed_by": CODE,
     },
     "required": ["playbook", "name", "kind"],
+    "additionalProperties": False,
+}
+
+#: How a client connects: shown with the secrets, rendered over `outputs` and `secrets`.
+SNIPPET: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": CODE,
+        "title": NAMES_SCHEMA,
+        "template": {"type": "string", "minLength": 1},
+    },
+    "required": ["id", "title", "template"],
     "additionalProperties": False,
 }
 
@@ -36,7 +52,7 @@ SERVICE: dict[str, Any] = {
         "service": CODE,
         "version": {"type": "string", "pattern": "^\\d+\\.\\d+\\.\\d+$"},
         "category": {"enum": ["ISS", "PSS", "ASS", "DSS"]},
-        "engine": {"enum": ["openstack", "kubernetes"]},
+        "engine": {"enum": ["openstack", "kubernetes", "shared"]},
         "icon": {"type": "string"},
         "name": NAMES_SCHEMA,
         "summary": NAMES_SCHEMA,
@@ -91,6 +107,8 @@ SERVICE: dict[str, Any] = {
             "additionalProperties": {"type": ["string", "integer"]},
             "minProperties": 1,
         },
+        "secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
+        "connection": {"type": "array", "items": SNIPPET, "minItems": 1},
         "resource_name": {"type": "string"},
         "actions": {
             "type": "object",

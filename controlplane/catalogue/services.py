@@ -34,7 +34,9 @@ class Action:
 
     `approval_chain` None: nobody has to approve. `fields` are those of the service's form that the
     action asks for, `clears` those it empties. `states` are the resource's states in which it may
-    start; `to_state` is the state it leaves (None: unchanged).
+    start; `to_state` is the state it leaves (None: unchanged). `is_internal`: the control plane
+    starts it, never a person. `rotates` names the secrets it brings anew; `followed_by` is the
+    internal action that ends the old ones' validity `grace_hours` later.
     """
 
     code: str
@@ -50,6 +52,19 @@ class Action:
     grace_days: int = 0
     stop_with: str | None = None
     start_with: str | None = None
+    is_internal: bool = False
+    rotates: tuple[str, ...] = ()
+    grace_hours: int = 0
+    followed_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """A way to connect, ready to paste; its template knows `outputs` and `secrets`."""
+
+    code: str
+    title: Names
+    template: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,8 @@ class Service:
     capacity_expressions: Mapping[str, str | int]
     resource_name_expression: str
     actions: Mapping[str, Action]
+    secrets: tuple[str, ...]
+    connection: tuple[Snippet, ...]
     folder: Path = field(repr=False, compare=False)
 
     def action(self, code: str) -> Action | None:
@@ -80,6 +97,12 @@ class Service:
 
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)
+
+    @property
+    def grace_ending_action(self) -> Action | None:
+        """The internal action that ends the validity of secrets a rotation has replaced."""
+        codes = [a.followed_by for a in self.actions.values() if a.rotates and a.followed_by]
+        return self.actions[codes[0]] if codes else None
 
     def form_schema(self, action: Action) -> dict[str, Any]:
         """JSON Schema of the fields that `action` asks for; all of them for `create`.
@@ -132,6 +155,17 @@ class Service:
                 raise ExpressionError(f"{dimension}: {amount!r} is not a whole number of 0 or more")
             vector[dimension] = amount
         return {dimension: amount for dimension, amount in vector.items() if amount}
+
+    def snippet_text(
+        self, snippet: Snippet, outputs: Mapping[str, Any], secrets: Mapping[str, str]
+    ) -> str:
+        """A way to connect with everything filled in. Errors: ExpressionError."""
+        try:
+            template = _TEXT.from_string(snippet.template)
+            return template.render(outputs=outputs, secrets=secrets).strip()
+        except _FAULTS_OF_EXPRESSIONS as error:
+            # Not the error's own words: they may hold the secret.
+            raise ExpressionError(f"connection {snippet.code}: {type(error).__name__}") from None
 
     def resource_name_of(self, spec: Mapping[str, Any]) -> str:
         name = str(_render(self.resource_name_expression, spec, native=False))

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import keystoneauth1.exceptions as auth_errors
@@ -57,6 +58,9 @@ class OpenStackCloud:
     def run_clouds(self, project: str) -> dict[str, Any]:
         """Entries of a run's clouds.yaml: `admin`, and `department` scoped to its project."""
         return {"admin": copy.deepcopy(self._entry), "department": self._scoped(project)}
+
+    def run_inventory(self) -> Path | None:
+        return None
 
     def _scoped(self, project: str) -> dict[str, Any]:
         entry = copy.deepcopy(self._entry)

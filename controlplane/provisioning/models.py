@@ -112,6 +112,7 @@ class DepartmentSite(Base):
     department_id: Mapped[int] = mapped_column(sa.ForeignKey("department.id"))
     zone: Mapped[str] = mapped_column(sa.String(20))
     cloud: Mapped[str] = mapped_column(sa.String(60))
+    engine: Mapped[str] = mapped_column(sa.String(20), default="openstack")
     project: Mapped[str] = mapped_column(sa.String(64))
     state: Mapped[str] = mapped_column(sa.String(20))
     outputs: Mapped[dict[str, Any]]

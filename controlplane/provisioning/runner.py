@@ -52,6 +52,7 @@ class PlaybookRun:
     extravars: Mapping[str, Any]
     clouds: Mapping[str, Any]
     timeout_seconds: int
+    inventory: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _events: _Events | None = field(default=None, init=False)
@@ -76,6 +77,7 @@ class PlaybookRun:
             *(sys.executable, "-m", "ansible_runner", "run", str(self.folder)),
             *("--playbook", self.playbook, "--project-dir", str(self.playbooks_dir)),
             *("--ident", str(self.attempt), "--quiet"),
+            *(("--inventory", str(self.inventory)) if self.inventory else ()),
         ]
         with (self.folder / "runner.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -20,6 +20,8 @@ from controlplane.tenancy.models import Department
 
 ONBOARD = "onboard"
 SYNC_QUOTA = "sync_quota"
+#: Engines on which a department has a place of its own that must be set up first.
+ONBOARDED = ("openstack",)
 
 
 class LeaseLost(StateConflict):
@@ -242,7 +244,12 @@ def dependents(session: Session, resource_id: str) -> list[Resource]:
 
 
 def find_or_make_site(
-    session: Session, department: Department, zone: str, cloud: str, now: datetime
+    session: Session,
+    department: Department,
+    zone: str,
+    cloud: str,
+    now: datetime,
+    engine: str = "openstack",
 ) -> tuple[DepartmentSite, bool]:
     """The department's place on a cloud for a zone, and whether it was made just now."""
     site = session.scalars(
@@ -258,11 +265,14 @@ def find_or_make_site(
         department_id=department.id,
         zone=zone,
         cloud=cloud,
+        engine=engine,
         project=f"egov-{department.code}-{zone}",
         state=SiteState.PENDING,
         outputs={},
         created_at=now,
     )
+    if engine not in ONBOARDED:
+        site.state = SiteState.READY
     session.add(site)
     session.flush()
     return site, True

@@ -39,6 +39,9 @@ class FakeCloud:
         self.projects.append(project)
         return {"admin": {"auth": {"password": "adm1n-s3cret"}}, "department": {}}
 
+    def run_inventory(self) -> Path | None:
+        return None
+
     def check(self) -> None:
         if self.is_silent:
             raise CloudUnavailable(reason="connection refused")

@@ -54,6 +54,8 @@ def test_only_what_asks_somebody_names_a_chain() -> None:
         "change": "single-review",
         "power_off": None,
         "power_on": None,
+        "rotate": None,
+        "revoke_previous": None,
         "retire": None,
     }
     assert needed_chains([drill]) == {"joint-review", "single-review"}

@@ -26,6 +26,7 @@ request.decide             -        O        -        -        -        -
 resource.view              S        -        C        C        C        -
 resource.operate           S        -        C        -        -        -
 resource.change            S        -        -        -        -        -
+resource.connect           S        -        -        -        -        -
 resource.renew             S        -        -        -        -        -
 resource.retire            S        -        C        -        -        -
 resource.retire_now        -        -        C        -        -        -

@@ -1,0 +1,1 @@
+"""Secrets of resources: drawn by us before a playbook runs, kept sealed, shown once."""
