@@ -30,7 +30,9 @@ def block_offset(ports: Ports, memory: Path) -> int:
     if ports.port_offset != "auto":
         return ports.port_offset
     with contextlib.suppress(FileNotFoundError):
-        return int(json.loads(memory.read_text(encoding="utf-8"))["port_offset"])
+        offset = int(json.loads(memory.read_text(encoding="utf-8"))["port_offset"])
+        _claim(ports.first + offset, memory)  # again: a temporary folder may have been emptied
+        return offset
     for block in range(ports.blocks):
         offset = block * ports.block_size
         first = ports.first + offset
