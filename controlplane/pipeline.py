@@ -120,7 +120,7 @@ class Pipeline:
         now = self.clock()
         if ask.submission_key:
             twin = requests.find_submission(session, subject.person_id, ask.submission_key)
-            if twin is not None and twin.state != RequestState.DRAFT:
+            if twin is not None and not _is_continued(twin, ask):
                 return twin.id
             if twin is not None:
                 ask = dataclasses.replace(ask, request_id=twin.id)
@@ -304,6 +304,13 @@ class Pipeline:
             department_id=request.department_id,
             **data,
         )
+
+
+def _is_continued(request: ServiceRequest, ask: Ask) -> bool:
+    """Whether a form with the key of a request goes on with it: a draft, or a returned one that is
+    made good; its very first form sent again does not."""
+    is_made_good = request.state == RequestState.RETURNED and ask.request_id == request.id
+    return is_made_good or request.state == RequestState.DRAFT
 
 
 def _claimant(request: ServiceRequest, department: Department) -> admission.Claimant:
