@@ -12,6 +12,7 @@ EVENTS = {
     "request_fulfilled": _("交付完成"),
     "request_failed": _("交付失败"),
     "resource_operated": _("操作资源"),
+    "resource_renewed": _("续期"),
     "resource_retiring": _("申请销毁"),
     "resource_retirement_cancelled": _("取消销毁"),
     "resource_retired_at_once": _("立即销毁"),
@@ -38,6 +39,8 @@ DETAILS = {
     "job": _("作业"),
     "changes": _("变更"),
     "retire_at": _("销毁时间"),
+    "months": _("月数"),
+    "expires_at": _("到期"),
     "name": _("名称"),
     "locked": _("已锁定"),
 }

@@ -13,6 +13,7 @@ from controlplane import messages
 from controlplane.errors import DomainError
 from ui.preferences import current_language
 from ui.problems import PROBLEMS, Problem
+from ui.refusals import refusal_text
 from ui.session import find_subject
 
 
@@ -37,7 +38,7 @@ def domain_error(error: DomainError) -> Response:
     return page(
         dataclasses.replace(
             problem,
-            happened=messages.text_of_error(error, language),
+            happened=refusal_text(error),
             code=error.code,
             faults=faults,
         ),

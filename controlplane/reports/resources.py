@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -13,20 +15,22 @@ from controlplane.errors import NotFound
 from controlplane.metering.models import UsageInterval
 from controlplane.policy import Subject, is_allowed
 from controlplane.provisioning.models import Job, JobStep, Resource
-from controlplane.provisioning.rules import UNFINISHED, ResourceState
+from controlplane.provisioning.rules import RENEWABLE, UNFINISHED, ResourceState
 from controlplane.reports.scope import Page, departments_in, holds_text, paged
 from controlplane.service_requests.models import ServiceRequest
 
 
 @dataclass(frozen=True)
 class ResourceFilter:
-    """Empty means: all that is not destroyed. `text` is looked for in number, name and address."""
+    """Empty means: all that is not destroyed. `text` is looked for in number, name and address;
+    with `expires_before` only running leases that end by then, the first first."""
 
     state: str = ""
     service: str = ""
     zone: str = ""
     department_id: int = 0
     text: str = ""
+    expires_before: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,13 @@ def list_resources(
     if chosen.text:
         outputs = sa.cast(Resource.outputs, sa.String)
         query = query.where(holds_text(chosen.text, Resource.number, Resource.name, outputs))
-    return paged(session, query.order_by(Resource.created_at.desc(), Resource.number.desc()), page)
+    order: list[Any] = [Resource.created_at.desc(), Resource.number.desc()]
+    if chosen.expires_before is not None:
+        query = query.where(
+            Resource.expires_at <= chosen.expires_before, Resource.state.in_(RENEWABLE)
+        )
+        order.insert(0, Resource.expires_at)
+    return paged(session, query.order_by(*order), page)
 
 
 def find_resource(session: Session, subject: Subject, resource_id: str) -> Resource:
@@ -72,6 +82,19 @@ def find_resource(session: Session, subject: Subject, resource_id: str) -> Resou
     if row is None or not is_allowed(subject, "resource.view", department_path=row.department.path):
         raise NotFound
     return row
+
+
+def find_resources(
+    session: Session, subject: Subject, resource_ids: Iterable[str]
+) -> dict[str, Resource]:
+    """Those of several resources that the person may see, by id."""
+    rows = session.scalars(
+        sa.select(Resource).where(
+            Resource.id.in_(list(resource_ids)),
+            departments_in(subject, "resource.view", Resource.department_id),
+        )
+    )
+    return {row.id: row for row in rows}
 
 
 def resource_story(session: Session, subject: Subject, resource_id: str) -> ResourceStory:
@@ -117,7 +140,7 @@ def expiring_soon(
             sa.select(Resource)
             .where(
                 departments_in(subject, "resource.view", Resource.department_id),
-                Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
+                Resource.state.in_(RENEWABLE),
                 Resource.expires_at <= now + timedelta(days=days),
             )
             .order_by(Resource.expires_at)

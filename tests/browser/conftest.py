@@ -76,11 +76,19 @@ class Visit:
 
 
 def visit(
-    browser: Browser, site: Site, login: str, *, language: str = "zh", width: int = WIDE
+    browser: Browser,
+    site: Site,
+    login: str,
+    *,
+    language: str = "zh",
+    width: int = WIDE,
+    script: bool = True,
 ) -> Visit:
-    """Signs `login` in through the sign-in page."""
+    """Signs `login` in through the sign-in page; `script` False: in a browser that runs none."""
     height = 960 if width == WIDE else 844
-    context = browser.new_context(viewport={"width": width, "height": height})
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, java_script_enabled=script
+    )
     context.add_cookies([{"name": "language", "value": language, "url": site.url}])
     page = context.new_page()
     found = Visit(context, page, site.url)

@@ -33,6 +33,7 @@ PAGES = {
         ("limin", "/resources/{resource}/actions/retire"),
         ("chengang", "/resources/{retiring}/actions/retire_now"),
     ],
+    "renewing.form": [("limin", "/resources/{resource}/renewal")],
     "approvals.to_do": [("zhangjing", "/approvals/to-do")],
     "approvals.done": [("zhangjing", "/approvals/done")],
     "jobs.index": [("chengang", "/jobs")],

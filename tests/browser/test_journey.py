@@ -96,20 +96,6 @@ def test_destroying_asks_for_the_name(browser: Browser, site: Site) -> None:
     expect(clerk.page.locator("main")).to_contain_text("待销毁")
 
 
-def test_works_without_script_up_to_submit_and_decide(browser: Browser, site: Site) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{site.url}/sign-in?next=/catalogue/drill/apply")
-    page.fill("#login", "limin")
-    page.fill("#password", "minzheng-2026")
-    page.click("form button[type=submit]")
-    page.fill("#f-system_name", NAME)
-    page.click("button[name=_check]")
-    page.click("button[name=_submit]")
-    expect(page.locator("#head-state")).to_contain_text("审批中")
-    context.close()
-
-
 def test_theme_text_size_and_language_are_kept(browser: Browser, site: Site) -> None:
     clerk = visit(browser, site, "limin")
     page = clerk.page

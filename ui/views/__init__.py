@@ -8,12 +8,14 @@ from ui.views.admin import admin_pages
 from ui.views.approvals import approvals_pages
 from ui.views.asking import asking_pages
 from ui.views.auth import account_pages, auth_pages
+from ui.views.batch import batch_pages
 from ui.views.catalogue import catalogue_pages
 from ui.views.finance import finance_pages
 from ui.views.home import home_pages
 from ui.views.jobs import jobs_pages
 from ui.views.operating import operating_pages
 from ui.views.pools import pools_pages
+from ui.views.renewing import renewing_pages
 from ui.views.requests import requests_pages
 from ui.views.resources import resources_pages
 from ui.views.search import search_pages
@@ -26,6 +28,8 @@ SIGNED_IN = (
     requests_pages,
     resources_pages,
     operating_pages,
+    renewing_pages,
+    batch_pages,
     approvals_pages,
     jobs_pages,
     pools_pages,

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.catalogue.forms import from_html
 from controlplane.catalogue.services import Action, Service
-from controlplane.errors import DomainError, Fault, Forbidden, InvalidInput, NotFound
+from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound
 from controlplane.policy import is_allowed
 from controlplane.preparing import live_choices
 from controlplane.provisioning.models import Resource
@@ -60,35 +60,6 @@ def keep(resource_id: str) -> BaseResponse:
     control_plane().operations.cancel_retirement(subject(), resource_id)
     flash(gettext("已取消销毁，资源保留。"), "success")
     return redirect(url_for("resources.show", resource_id=resource_id))
-
-
-@operating_pages.post("/resources/batch")
-def batch() -> BaseResponse:
-    """The same action on several resources; each is tried, and each refusal is told."""
-    allow("resource.operate")
-    action_code = request.form.get("action", "")
-    started = 0
-    for resource_id in request.form.getlist("resource_id")[:50]:
-        try:
-            control_plane().operations.operate_resource(subject(), resource_id, action_code, {})
-            started += 1
-        except DomainError as refusal:
-            flash(refused_text(resource_id, refusal), "warning")
-    if started:
-        flash(gettext("已开始 %(count)s 项操作。", count=started), "success")
-    elif not request.form.getlist("resource_id"):
-        flash(gettext("请先勾选资源。"), "warning")
-    return redirect(url_for("resources.index", **request.args.to_dict()))
-
-
-def refused_text(resource_id: str, refusal: DomainError) -> str:
-    """Why one of a batch was not started."""
-    from controlplane import messages
-    from ui.preferences import current_language
-
-    with control_plane().db.read() as session:
-        name = find_resource(session, subject(), resource_id).name
-    return f"{name}：{messages.text_of_error(refusal, current_language())}"
 
 
 def typed_name() -> str:

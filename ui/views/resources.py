@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
@@ -15,10 +16,13 @@ from controlplane.reports.resources import ResourceFilter, ResourceStory
 from ui.facts import address_of, connection_commands, fact_rows, output_rows
 from ui.lists import page_number, page_url, zone_in_view
 from ui.session import allow, control_plane, subject
+from ui.views.renewing import OFFERED_MONTHS, USUAL_MONTHS, renewable_months
 
 resources_pages = Blueprint("resources", __name__)
 
 CHART_DAYS = 30
+#: Choices of the list's filter by the end of the lease, in days from now.
+EXPIRES_WITHIN_DAYS = (30, 90)
 
 
 @resources_pages.get("/resources")
@@ -26,20 +30,26 @@ def index() -> str:
     """Resources that the person may see, with what each costs."""
     allow("resource.view")
     args = request.args
+    plane = control_plane()
+    within = next((d for d in EXPIRES_WITHIN_DAYS if args.get("expires") == str(d)), 0)
     chosen = ResourceFilter(
         state=args.get("state", ""),
         service=args.get("service", ""),
         zone=zone_in_view(),
         department_id=args.get("department", default=0, type=int),
         text=args.get("q", "").strip(),
+        expires_before=plane.clock() + timedelta(days=within) if within else None,
     )
-    plane = control_plane()
     with plane.db.read() as session:
         page = reports.list_resources(session, subject(), chosen, page_number())
         return render_template(
             "resources/index.html",
             page=page,
             chosen=chosen,
+            expires=str(within or ""),
+            expires_within_days=EXPIRES_WITHIN_DAYS,
+            renewal_months=OFFERED_MONTHS,
+            usual_months=USUAL_MONTHS,
             page_url=page_url(),
             costs=costs_to_date(session, [r.id for r in page.rows], plane.clock()),
             states=[state.value for state in ResourceState],
@@ -73,6 +83,7 @@ def show(resource_id: str) -> str:
             cost=costs_to_date(session, [resource.id], now)[resource.id],
             chart=chart_of(by_day),
             actions=actions_of(story),
+            renewable=renewable_months(resource),
         )
 
 

@@ -9,6 +9,7 @@ import { startPreferences } from "./preferences.js";
 import { startPrinting } from "./printing.js";
 import { startRows } from "./rows.js";
 import { startSearchKey } from "./search.js";
+import { startTickBoxes } from "./ticks.js";
 import { startTimes } from "./times.js";
 
 document.documentElement.classList.remove("no-script");
@@ -20,6 +21,7 @@ startCopyButtons();
 startDialogs();
 startRows();
 startPrinting();
+startTickBoxes();
 startTimes();
 startCharts(document);
 startLogs(document);
