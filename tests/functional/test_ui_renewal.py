@@ -52,7 +52,7 @@ def test_a_lease_is_renewed_by_one_of_the_choices(app: Flask, city: City) -> Non
     assert ends_on(city, resource_id) == "2028-11-24"
     page = browsing.get(f"/resources/{resource_id}").text
     assert "已续期到 2028-11-24" in page
-    assert page.count("<strong>续期</strong>") == 1  # in its history, once
+    assert page.count('<span class="what">续期</span>') == 1  # in its history, once
 
 
 @pytest.mark.parametrize("months", ["0", "ten", "", "25", "1000000000"])

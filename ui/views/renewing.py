@@ -22,7 +22,7 @@ from ui.session import allow, control_plane, subject
 
 renewing_pages = Blueprint("renewing", __name__)
 
-OFFERED_MONTHS = (1, 3, 6, 12, 24, 36)
+OFFERED_MONTHS = (1, 3, 6, 12, 24)
 USUAL_MONTHS = 12
 
 
