@@ -72,12 +72,18 @@ ROUTES: dict[str, Route] = {
     "POST /jobs/<id:job_id>/retry": Route({"engineer"}, "/jobs/{job}/retry", 403, {}),
     "POST /jobs/<id:job_id>/cancellation": Route({"engineer"}, "/jobs/{job}/cancellation", 403, {}),
     "GET /pools": Route(ALL - {"applicant", "administrator"}, "/pools", 403),
+    "GET /pools/<code>/history": Route(
+        ALL - {"applicant", "administrator"}, "/pools/internet-a/history", 403
+    ),
     "GET /quotas": Route(ALL, "/quotas"),
     "GET /prices": Route(ALL, "/prices"),
     "GET /months/<month:month>": Route(MONTH_READERS, "/months/2026-11"),
     "GET /months/<month:month>.csv": Route(MONTH_READERS, "/months/2026-11.csv"),
     "GET /months/<month:month>/departments/<id:department_id>": Route(
         MONTH_READERS, "/months/2026-11/departments/{department}", 404
+    ),
+    "GET /months/<month:month>/departments/<id:department_id>/history": Route(
+        MONTH_READERS, "/months/2026-11/departments/{department}/history", 404
     ),
     "GET /departments": Route({"administrator"}, "/departments", 403),
     "GET /people": Route({"administrator"}, "/people", 403),

@@ -8,9 +8,11 @@ from flask import Response
 
 from controlplane import policy
 from controlplane.api.routes import Routes, control_plane, current_subject
+from controlplane.api.schemas.capacity import DepartmentHistorySchema
 from controlplane.api.schemas.months import DepartmentMonthSchema, MonthSchema, PriceList
 from controlplane.errors import NotFound
 from controlplane.reports import month as reports
+from controlplane.reports.history import department_history
 from controlplane.reports.month import Month
 from controlplane.reports.prices import list_prices as read_prices
 from controlplane.tenancy.service import get_department
@@ -44,6 +46,28 @@ def show_department_month(month: str, department_id: int) -> dict[str, Any]:
         "department": department,
         "total_micro_yuan": sum(row.micro_yuan for row in rows),
         "resources": rows,
+    }
+
+
+@routes.get(
+    "/months/<month:month>/departments/<id:department_id>/history",
+    action="month.view",
+    answer=DepartmentHistorySchema,
+)
+def show_department_history(month: str, department_id: int) -> dict[str, Any]:
+    """What a department's subtree held at the end of each day of the month, beside its quota."""
+    cp = control_plane()
+    with cp.db.read() as session:
+        department = get_department(session, department_id)
+        history = department_history(
+            session, current_subject(), department, *_parts(month), cp.clock()
+        )
+    zones = [{"zone": zone, "series": series} for zone, series in history.series.items()]
+    return {
+        "month": month,
+        "department": department,
+        "instants": history.instants,
+        "zones": zones,
     }
 
 
