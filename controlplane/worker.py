@@ -40,7 +40,7 @@ class Cloud(Protocol):
     def check(self) -> None:
         """Errors: CloudUnavailable when the cloud's APIs do not answer."""
 
-    def prove_machine(self, project: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def prove_machine(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """Waits until the delivered machine shows its own host key over SSH; returns what was
         proven, to be kept with the resource. Errors: CloudUnavailable."""
 
@@ -235,7 +235,7 @@ class Worker:
         beater.start()
         state = "failed"
         try:
-            proof = cloud.prove_machine(run.project, outputs)
+            proof = cloud.prove_machine(outputs)
             state = "ok"
         finally:
             stop_beating.set()

@@ -38,7 +38,7 @@ class SharedServices:
             except OSError as error:
                 raise CloudUnavailable(reason=f"{name} at {address[0]}: {error}") from error
 
-    def prove_machine(self, project: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def prove_machine(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         raise NotImplementedError("no machine of its own stands behind a shared service")
 
     def _hosts(self) -> dict[str, Mapping[str, Any]]:

@@ -13,7 +13,7 @@ import paramiko
 
 from controlplane.errors import CloudUnavailable
 
-RETRY_SECONDS = 0.5
+RETRY_SECONDS = 0.2
 
 
 def prove_host_key(

@@ -80,7 +80,9 @@ class Story:
             self.console.print(f"  [red]✗ {stage}[/]  {who}")
             raise LabError(f"stage {stage}: {error}") from error
         seconds = time.monotonic() - started_s
-        self.console.print(f"  [green]✓[/] {stage:<18} {seconds:6.1f} s  {who}：{said}")
+        self.console.print(
+            f"  [green]✓[/] {stage:<18} {seconds:6.1f} s  {who}：{said}", soft_wrap=True
+        )
 
     def _visitor(self, login: str) -> Visitor:
         if login not in self.visitors:
@@ -166,7 +168,7 @@ class Story:
         items = {i["item"]: i["quantity"] for i in story["intervals"] if i["ended_at"] is None}
         if items.get("vcpu") != 1:
             raise LabError(f"no open interval for the core: {items}")
-        return "自交付起按秒计量：" + "、".join(f"{k} {v:,}" for k, v in sorted(items.items()))
+        return "自交付起按秒计量：" + "、".join(_in_words(*item) for item in sorted(items.items()))
 
     def _bill(self) -> str:
         finance = self._visitor("sunli")
@@ -199,6 +201,15 @@ class Story:
         answer = self._api(f"/api/v1/requests/{self.request_id}")
         self.request = answer.get("request", answer)
         return self.request
+
+
+def _in_words(item: str, quantity: int) -> str:
+    """What is metered as the pages say it."""
+    if item == "vcpu":
+        return f"CPU {quantity:,} 核"
+    if item == "memory_mib":
+        return f"内存 {quantity / 1024:,g} GiB"
+    return f"{'高性能存储' if item.endswith('.ssd') else '标准存储'} {quantity:,} GiB"
 
 
 def print_people(server: Server, console: Console) -> None:

@@ -46,7 +46,7 @@ class FakeCloud:
         if self.is_silent:
             raise CloudUnavailable(reason="connection refused")
 
-    def prove_machine(self, _project: str, _outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def prove_machine(self, _outputs: Mapping[str, Any]) -> dict[str, Any]:
         return {"host_key": "ssh-ed25519 AAAA"}
 
 
