@@ -133,20 +133,11 @@ def resource_story(session: Session, subject: Subject, resource_id: str) -> Reso
 
 def expiring_soon(
     session: Session, subject: Subject, now: datetime, days: int = 30
-) -> list[Resource]:
-    """Resources of the person's departments whose lease ends within `days`, the first first."""
-    return list(
-        session.scalars(
-            sa.select(Resource)
-            .where(
-                departments_in(subject, "resource.view", Resource.department_id),
-                Resource.state.in_(RENEWABLE),
-                Resource.expires_at <= now + timedelta(days=days),
-            )
-            .order_by(Resource.expires_at)
-            .limit(20)
-        )
-    )
+) -> Page[Resource]:
+    """Resources of the person's departments whose lease ends within `days` or has ended, the first
+    first."""
+    chosen = ResourceFilter(expires_before=now + timedelta(days=days))
+    return list_resources(session, subject, chosen)
 
 
 def list_jobs(session: Session, *, state: str = "", text: str = "", page: int = 1) -> Page[Job]:

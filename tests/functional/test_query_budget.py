@@ -123,7 +123,7 @@ BUDGETS: dict[str, tuple[str, Query, int]] = {
     "one resource": ("limin", lambda s, who, _: resources.resource_story(s, who, "copy-7"), 7),
     "expiring soon": (
         "limin",
-        lambda s, who, c: resources.expiring_soon(s, who, c.clock() + timedelta(days=350)), 1),
+        lambda s, who, c: resources.expiring_soon(s, who, c.clock() + timedelta(days=350)), 2),
     "jobs": ("chengang", lambda s, *_: resources.list_jobs(s), 2),
     "one job": ("chengang", lambda s, *_: resources.find_job(s, 2), 2),
     "pools": ("chengang", lambda s, *_: pools.list_pools(s), 2),

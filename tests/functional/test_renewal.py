@@ -139,7 +139,8 @@ def test_what_expires_shows_thirty_days_ahead_until_it_is_renewed(city: City) ->
 
     def expiring() -> list[str]:
         with city.control_plane.db.read() as session:
-            return [r.id for r in expiring_soon(session, city.person("limin"), city.clock())]
+            page = expiring_soon(session, city.person("limin"), city.clock())
+            return [r.id for r in page.rows]
 
     city.clock.now = lease(city, resource_id) - timedelta(days=31)
     assert expiring() == []
