@@ -59,6 +59,12 @@ def test_values_that_contradict_each_other_are_refused(
         load(**{variable: value})
 
 
+@pytest.fixture(autouse=True)
+def claims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claims on ports are this test's own."""
+    monkeypatch.setattr(ports, "CLAIMS", tmp_path / "claims")
+
+
 def test_a_checkout_takes_the_first_free_block_and_keeps_it(tmp_path: Path) -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as taken:
         first = taken.getsockname()[1]
@@ -69,9 +75,8 @@ def test_a_checkout_takes_the_first_free_block_and_keeps_it(tmp_path: Path) -> N
 
 
 def test_a_block_belongs_to_one_copy_though_its_ports_are_free_until_it_is_given_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(ports, "CLAIMS", tmp_path / "claims")
     with socket.create_server((ports.LOOPBACK, 0)) as free:
         first = free.getsockname()[1]
     rules = settings.Ports(first, 1, 50, "auto", {"keystone": 0})
@@ -84,10 +89,7 @@ def test_a_block_belongs_to_one_copy_though_its_ports_are_free_until_it_is_given
     assert ports.block_offset(rules, other) == offset
 
 
-def test_the_claim_of_a_copy_that_is_gone_counts_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ports, "CLAIMS", tmp_path / "claims")
+def test_the_claim_of_a_copy_that_is_gone_counts_no_more(tmp_path: Path) -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as free:
         first = free.getsockname()[1]
     rules = settings.Ports(first, 1, 50, "auto", {"keystone": 0})
