@@ -1,6 +1,6 @@
 """Money, quantities, sizes and times as the pages write them."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -156,3 +156,38 @@ def test_month_name() -> None:
 )
 def test_a_step_is_named_in_the_language_of_the_page(task: str, language: str, shown: str) -> None:
     assert filters.step_name(task, language) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "dimension", "language", "text"),
+    [
+        (9.36, "vcpu", "zh", "+9.36 核"),
+        (-3, "vcpu", "en", "−3 vCPU"),
+        (1536, "memory_mib", "zh", "+1.5 GiB"),
+        (-2048, "storage_gib.ssd", "en", "−2 TiB"),
+        (0, "vcpu", "zh", "0"),
+        (0.001, "vcpu", "zh", "0"),
+    ],
+)
+def test_a_change_of_an_amount_has_its_sign(
+    value: float, dimension: str, language: str, text: str
+) -> None:
+    assert plain(filters.signed_amount(value, dimension, language)) == text
+
+
+@pytest.mark.parametrize(
+    ("days", "zh", "en"),
+    [
+        (-1, "今天", "today"),
+        (0, "今天", "today"),
+        (1, "1 天后", "in 1 day"),
+        (29, "29 天后", "in 29 days"),
+        (75, "2 个月后", "in 2 months"),
+        (800, "2 年后", "in 2 years"),
+    ],
+)
+def test_days_ahead(days: int, zh: str, en: str) -> None:
+    today = date(2026, 11, 24)
+    on = today + timedelta(days=days)
+    assert filters.days_ahead(on, today, "zh") == zh
+    assert filters.days_ahead(on, today, "en") == en
