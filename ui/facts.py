@@ -54,19 +54,24 @@ def output_rows(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield label, str(addresses[kind])
     names = {
         "endpoint": gettext("连接地址"),
+        "address": gettext("连接地址"),
+        "port": gettext("端口"),
+        "database": gettext("数据库"),
+        "username": gettext("账号"),
         "host_key": gettext("主机密钥"),
         "server_id": gettext("云上编号"),
         "volume_id": gettext("云上编号"),
     }
     for key, label in names.items():
-        if isinstance(outputs.get(key), str) and outputs[key]:
-            yield label, outputs[key]
+        if isinstance(outputs.get(key), str | int) and outputs[key]:
+            yield label, str(outputs[key])
 
 
 def address_of(resource: Resource) -> str:
     """The address a person would use; empty where there is none."""
     addresses = resource.outputs.get("addresses") or {}
     found = addresses.get("floating") or addresses.get("fixed") or resource.outputs.get("endpoint")
+    found = found or resource.outputs.get("address")
     return str(found or "")
 
 

@@ -11,6 +11,7 @@ from controlplane.accounts import Accounts
 from controlplane.catalogue.services import Service
 from controlplane.clock import Clock
 from controlplane.config import Settings
+from controlplane.connections import Connections
 from controlplane.db import Database
 from controlplane.errors import NotSignedIn
 from controlplane.operations import Operations
@@ -35,6 +36,8 @@ class UseCases(Protocol):
     def pipeline(self) -> Pipeline: ...
     @property
     def operations(self) -> Operations: ...
+    @property
+    def connections(self) -> Connections: ...
 
 
 def control_plane() -> UseCases:

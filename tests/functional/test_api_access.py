@@ -100,6 +100,9 @@ ROUTES: dict[str, Route] = {
         404,
         {"months": 1, "expires_at": "2027-11-24T01:30:00Z"},
     ),
+    "POST /resources/<uuid:resource_id>/connection": Route(
+        APPLICANT, "/resources/{resource}/connection", 404, {}
+    ),
     "POST /resources/<uuid:resource_id>/retirement": Route(
         OPERATORS, "/resources/{resource}/retirement", 404, TYPED
     ),

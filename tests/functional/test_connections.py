@@ -23,6 +23,7 @@ from controlplane.errors import (
     StateConflict,
 )
 from tests.factories import City
+from tests.functional.api_fixtures import make_api
 
 
 def keyring_of(city: City) -> Keyring:
@@ -237,3 +238,19 @@ def test_a_broken_key_file_is_named(tmp_path: Path, content: str, told: str) -> 
     path.write_text(content)
     with pytest.raises(ConfigurationMissing, match=told):
         Keyring(path).seal("r", "password", "x")
+
+
+def test_over_the_api_too(city: City) -> None:
+    api = make_api(city)
+    resource_id = city.delivered()
+    path = f"/resources/{resource_id}/connection"
+    shown = api.post("limin", path, {})
+    assert shown.status_code == 200, shown.text
+    assert shown.json["secrets"]["password"] in shown.json["snippets"][0]["text"]
+    refused = api.post("limin", path, {})
+    assert refused.status_code == 422
+    assert refused.json["errors"][0]["code"] == "reason_required"
+    assert api.post("limin", path, {"reason": "迁移"}).json["secrets"] == shown.json["secrets"]
+    assert (
+        shown.json["secrets"]["password"] not in api.get("limin", f"/resources/{resource_id}").text
+    )

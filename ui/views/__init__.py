@@ -10,6 +10,7 @@ from ui.views.asking import asking_pages
 from ui.views.auth import account_pages, auth_pages
 from ui.views.batch import batch_pages
 from ui.views.catalogue import catalogue_pages
+from ui.views.connecting import connecting_pages
 from ui.views.finance import finance_pages
 from ui.views.home import home_pages
 from ui.views.jobs import jobs_pages
@@ -29,6 +30,7 @@ SIGNED_IN = (
     resources_pages,
     operating_pages,
     renewing_pages,
+    connecting_pages,
     batch_pages,
     approvals_pages,
     jobs_pages,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, render_template, request
 from flask_babel import gettext
-from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.connections import REASON_LIMIT, Connection
 from controlplane.errors import Fault, InvalidInput
@@ -26,7 +25,7 @@ def ask(resource_id: str) -> str:
 
 
 @connecting_pages.post("/resources/<resource_id>/connection")
-def show(resource_id: str) -> BaseResponse | tuple[str, int]:
+def show(resource_id: str) -> str | tuple[str, int]:
     """The details themselves: by POST, so that no link, prefetch or history shows them again."""
     allow("resource.connect")
     try:
@@ -35,9 +34,7 @@ def show(resource_id: str) -> BaseResponse | tuple[str, int]:
         )
     except InvalidInput as refusal:
         return page(resource_id, refusal.faults, None), refusal.status
-    answer = make_response(page(resource_id, (), connection))
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return page(resource_id, (), connection)
 
 
 def page(resource_id: str, faults: tuple[Fault, ...], connection: Connection | None) -> str:

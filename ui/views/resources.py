@@ -16,6 +16,7 @@ from controlplane.reports.resources import ResourceFilter, ResourceStory
 from ui.facts import address_of, connection_commands, fact_rows, output_rows
 from ui.lists import page_number, page_url, zone_in_view
 from ui.session import allow, control_plane, subject
+from ui.views.connecting import is_connectable
 from ui.views.renewing import OFFERED_MONTHS, USUAL_MONTHS, renewable_months
 
 resources_pages = Blueprint("resources", __name__)
@@ -84,6 +85,7 @@ def show(resource_id: str) -> str:
             chart=chart_of(by_day),
             actions=actions_of(story),
             renewable=renewable_months(resource),
+            connectable=is_connectable(resource),
         )
 
 
@@ -112,7 +114,9 @@ def actions_of(story: ResourceStory) -> list[dict[str, Any]]:
     offered = []
     for action in service.actions.values():
         permission = needs.get(action.kind)
-        if permission is None or not is_allowed(subject(), permission, department_path=path):
+        if action.is_internal or permission is None:
+            continue
+        if not is_allowed(subject(), permission, department_path=path):
             continue
         if action.clears and not any(resource.spec.get(name) for name in action.clears):
             continue  # nothing to detach

@@ -63,6 +63,25 @@ class RenewalBody(Input):
     )
 
 
+class ReasonBody(Input):
+    reason = Text(
+        max_length=200,
+        load_default=str,
+        metadata={"description": "Needed from the second look on; the audit trail keeps it."},
+    )
+
+
+class SnippetSchema(Output):
+    code = ma.fields.String()
+    title = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String())
+    text = ma.fields.String()
+
+
+class ConnectionSchema(Output):
+    secrets = ma.fields.Dict(keys=ma.fields.String(), values=ma.fields.String())
+    snippets = ma.fields.List(ma.fields.Nested(SnippetSchema))
+
+
 class ResourceSummary(Output):
     id = ma.fields.UUID()
     number = ma.fields.String()

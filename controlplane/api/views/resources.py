@@ -14,7 +14,9 @@ from controlplane.api.routes import Routes, control_plane, current_subject
 from controlplane.api.schemas.common import JobSummary
 from controlplane.api.schemas.resources import (
     ActionBody,
+    ConnectionSchema,
     NameBody,
+    ReasonBody,
     RenewalBody,
     ResourcePage,
     ResourceQuery,
@@ -82,6 +84,24 @@ def renew_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
         current_subject(), str(resource_id), body["months"], body["expires_at"]
     )
     return _story(resource_id)
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/connection",
+    action="resource.connect",
+    answer=ConnectionSchema,
+    body=ReasonBody,
+)
+def show_connection(body: dict[str, Any], resource_id: UUID) -> dict[str, Any]:
+    """Secrets and ways to connect: once without a reason, then only with one."""
+    connection = control_plane().connections.show(
+        current_subject(), str(resource_id), body["reason"]
+    )
+    snippets = [
+        {"code": snippet.code, "title": snippet.title, "text": text}
+        for snippet, text in connection.snippets
+    ]
+    return {"secrets": connection.secrets, "snippets": snippets}
 
 
 @routes.post(
