@@ -34,6 +34,7 @@ PAGES = {
         ("chengang", "/resources/{retiring}/actions/retire_now"),
     ],
     "renewing.form": [("limin", "/resources/{resource}/renewal")],
+    "connecting.ask": [("limin", "/resources/{resource}/connection")],
     "approvals.to_do": [("zhangjing", "/approvals/to-do")],
     "approvals.done": [("zhangjing", "/approvals/done")],
     "jobs.index": [("chengang", "/jobs")],
