@@ -1,0 +1,262 @@
+"""The embedded Kubernetes as a whole: start, stop, status, reset."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from lab import away, ports, processes, unprivileged
+from lab.errors import LabError
+from lab.kubernetes import (
+    CONTROL_PLANE,
+    builds,
+    contents,
+    credentials,
+    launcher,
+    node,
+    paths,
+    pods,
+    record,
+)
+from lab.kubernetes.commands import HEALTH
+from lab.kubernetes.context import Context
+from lab.kubernetes.launcher import Launcher
+from lab.kubernetes.paths import Paths
+from lab.progress import Progress
+from lab.settings import Settings
+from lab.unprivileged import User
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One program as it is now; `died`: it was started and is gone without a stop."""
+
+    name: str
+    state: Literal["ready", "starting", "died", "stopped"]
+    pid: int | None
+    rss_mib: int
+    endpoint: str
+    log: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """The cluster as it is now; `pods` is `real`, `none` or `undecided`, `reason` says why."""
+
+    ready: bool
+    version: str
+    pods: str
+    reason: str
+    kubeconfig: str
+    kubectl: str
+    state: str
+    port_offset: int | None
+    rss_mib: int
+    services: tuple[ServiceStatus, ...]
+    node: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def start(settings: Settings, progress: Progress) -> Status:
+    """Does everything that is missing until the cluster is ready.
+
+    Raises LabError; then nothing that it started runs on.
+    """
+    with _locked(paths.paths_of(settings)):
+        before = status(settings)
+        if before.ready:
+            return before
+        for service in before.services:
+            if service.fault:
+                progress.say(service.fault)
+        context, user = _decide(settings, progress)
+        builds.ensure(context.paths.made, (builds.KUBERNETES,), settings.kubernetes.go, progress)
+        if context.record.pods == "real":
+            node.prepare(context, progress)
+        missing = [
+            service.name
+            for service in before.services
+            if service.name in CONTROL_PLANE and service.state != "ready"
+        ]
+        _bring_up(context, Launcher(context, user), missing, progress)
+        return status(settings)
+
+
+def stop(settings: Settings, progress: Progress) -> list[str]:
+    """Ends node and control plane; returns the names of what ran. Objects and volumes are kept."""
+    if not settings.home.exists():
+        return []
+    with _locked(paths.paths_of(settings)) as where:
+        return _stop(where, progress)
+
+
+def reset(settings: Settings, progress: Progress) -> None:
+    """Stops everything and wipes the state; programs, images and the ports stay."""
+    if not settings.home.exists():
+        return
+    with _locked(paths.paths_of(settings)) as where:
+        _stop(where, progress)
+        with progress.step("wipe the state"):
+            paths.wipe_state(settings)
+
+
+def clean(settings: Settings, progress: Progress) -> None:
+    """Stops everything and removes all that the embedded Kubernetes has made."""
+    if not settings.home.exists():
+        return
+    with _locked(paths.paths_of(settings)) as where:
+        _stop(where, progress)
+    with progress.step("remove state, programs and images"):
+        paths.wipe_all(settings)
+
+
+def status(settings: Settings) -> Status:
+    """What runs now; changes nothing."""
+    where = paths.paths_of(settings)
+    known = record.read(where)
+    context = _context(settings, where, known) if known else None
+    found = tuple(_service_status(where, context, name) for name in CONTROL_PLANE)
+    nodes = node.status(context) if context and known and known.pods == "real" else None
+    if nodes is not None:
+        found += (_node_status(where, nodes),)
+    return Status(
+        ready=all(service.state == "ready" for service in found),
+        version=builds.version("k8s.io/kubernetes"),
+        pods=known.pods if known else "undecided",
+        reason=known.reason if known else "never started",
+        kubeconfig=str(where.kubeconfig),
+        kubectl=str(where.kubectl),
+        state=str(where.state),
+        port_offset=known.port_offset if known else None,
+        rss_mib=sum(service.rss_mib for service in found),
+        services=found,
+        node=asdict(nodes) if nodes else {},
+    )
+
+
+def _decide(settings: Settings, progress: Progress) -> tuple[Context, User]:
+    """What a state stands on: as its record says, or decided and recorded now for a new one."""
+    user = unprivileged.as_root_or(settings.unprivileged_user, needs_root=False)
+    where = paths.lay_out(settings, user)
+    known = record.read(where)
+    offset = ports.block_offset(settings.ports, where.ports)
+    if known is None:
+        choice = pods.choose(settings, where, progress)
+        progress.say(f"pods: {choice.pods} ({choice.reason})")
+        known = record.new(settings, user, choice.pods, choice.reason, offset)
+        record.write(where, known)
+    record.refuse_another(known, settings, user, offset)
+    return _context(settings, where, known), user
+
+
+def _context(settings: Settings, where: Paths, known: record.Record) -> Context:
+    return Context(settings, where, known, builds.folder(where.made))
+
+
+def _bring_up(context: Context, starter: Launcher, missing: list[str], progress: Progress) -> None:
+    """Control plane and node side by side. Whatever fails, nothing that it started runs on."""
+    where = context.paths
+    launcher.end(where, missing)  # what a killed launcher left half-started
+    _refuse_taken_ports(context, missing)
+    started: dict[str, subprocess.Popen[bytes]] = {}
+    node_is_new = False
+    try:
+        credentials.write(context, starter.user)
+        away.remove(where.kubectl)
+        where.kubectl.symlink_to(context.programs / "kubectl")
+        if context.record.pods == "real":
+            node_is_new = node.up(context, progress)
+        with progress.step("etcd, API server"):
+            for name in ("etcd", "kube-apiserver"):
+                if name in missing:
+                    started[name] = starter.spawn(name)
+            if "kube-apiserver" in started:
+                starter.wait_healthy("kube-apiserver", started["kube-apiserver"])
+        with progress.step("controllers, scheduler"):
+            for name in ("kube-controller-manager", "kube-scheduler"):
+                if name in missing:
+                    started[name] = starter.spawn(name)
+            contents.apply(context.api())
+            for name, process in started.items():
+                starter.wait_healthy(name, process)
+        if context.record.pods == "real":
+            with progress.step("node"):
+                node.wait_ready(context)
+    except BaseException:  # an interrupt from the keyboard too
+        launcher.end(where, list(started))
+        if node_is_new:
+            node.down(where)
+        raise
+
+
+def _refuse_taken_ports(context: Context, missing: list[str]) -> None:
+    for name in missing:
+        if name in HEALTH:
+            ports.listen(name, context.ports[HEALTH[name][0]]).close()
+
+
+def _stop(where: Paths, progress: Progress) -> list[str]:
+    ended = []
+    if os.geteuid() == 0 and where.node.exists():
+        with progress.step("stop the node"):
+            ended += ["node"] * node.down(where)
+    with progress.step("stop the control plane"):
+        ended += launcher.end(where)
+    return ended
+
+
+def _service_status(where: Paths, context: Context | None, name: str) -> ServiceStatus:
+    process = processes.noted(where.pid(name))
+    state: Literal["ready", "starting", "died", "stopped"]
+    if process is None or context is None:
+        state = "stopped"
+    elif not process.alive():
+        state = "died"
+    else:
+        state = "ready" if launcher.is_healthy(context, name) else "starting"
+    alive = process if state in ("ready", "starting") else None
+    port = HEALTH.get(name)
+    return ServiceStatus(
+        name=name,
+        state=state,
+        pid=alive.pid if alive else None,
+        rss_mib=alive.rss_mib() if alive else 0,
+        endpoint=context.url(port[0]) if context and port else "",
+        log=str(where.log(name)),
+        fault=launcher.describe_death(where, name) if state == "died" else "",
+    )
+
+
+def _node_status(where: Paths, now: node.Node) -> ServiceStatus:
+    return ServiceStatus(
+        name="node",
+        state=now.state,
+        pid=now.pid,
+        rss_mib=sum(daemon.rss_mib for daemon in now.daemons),
+        endpoint=now.address,
+        log=str(where.log("node")),
+        fault=launcher.describe_death(where, "node") if now.state == "died" else "",
+    )
+
+
+@contextlib.contextmanager
+def _locked(where: Paths) -> Iterator[Paths]:
+    """One start, stop or reset at a time."""
+    try:
+        where.home.mkdir(parents=True, exist_ok=True)
+        file = where.lock.open("a")
+    except PermissionError as error:
+        raise LabError(
+            f"{where.home} belongs to another user: run this as that user, or set LAB_HOME"
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield where
