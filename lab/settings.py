@@ -111,9 +111,13 @@ class OpenStack:
 
 @dataclass(frozen=True)
 class Services:
-    """Servers beside the cloud; `postgresql_bin` is `package`, or the folder of its programs."""
+    """Servers beside the cloud: where their programs are.
+
+    `postgresql_bin` is `package` or a folder, `debian_root` is `unpacked` or the root of a system.
+    """
 
     postgresql_bin: str
+    debian_root: str
 
 
 @dataclass(frozen=True)
@@ -275,7 +279,7 @@ def _settings(top: _Table) -> Settings:
         ),
         passwords=Passwords(**{f.name: passwords.text(f.name) for f in fields(Passwords)}),
         openstack=_openstack(top.table("openstack")),
-        services=Services(postgresql_bin=top.table("services").text("postgresql_bin")),
+        services=Services(**{f.name: top.table("services").text(f.name) for f in fields(Services)}),
         kubernetes=_kubernetes(top.table("kubernetes")),
     )
 

@@ -1,1 +1,1 @@
-"""Servers beside the cloud, as an ordinary user on loopback: PostgreSQL."""
+"""The platform's shared servers, as an ordinary user on loopback, TLS on all of them."""
