@@ -116,13 +116,20 @@ def existing(engine: Engine, settings: Settings) -> Server | None:
     return server_of(engine, settings)
 
 
+def prepare(settings: Settings) -> authority.Pair:
+    """What servers have in common, before any of them starts: ports, a cache that their user
+    reaches, and the authority, which is returned. The caller has the turn."""
+    ports.block_offset(settings.ports, settings.home / "ports.json")
+    away.make_reachable(settings.cache, user_of(settings), "python -m lab.openstack clean")
+    return authority.ensure(authority_folder(settings))
+
+
 def start(engine: Engine, settings: Settings, signer: authority.Pair, progress: Progress) -> Server:
-    """Does everything that is missing until the server answers; the caller has the turn.
+    """Does everything that is missing until the server answers, after `prepare`.
 
     Raises LabError; then nothing that it started runs on.
     """
     user = user_of(settings)
-    away.make_reachable(settings.cache, user, "python -m lab.openstack clean")
     engine.install(settings, user, progress)
     away.make_reachable(entrance(engine, settings), user, "python -m lab.services clean")
     server = existing(engine, settings) or server_of(engine, settings)

@@ -16,7 +16,7 @@ import psycopg
 from lab import away, ports, venv
 from lab.errors import LabError
 from lab.progress import Progress
-from lab.services import authority, lifecycle
+from lab.services import lifecycle
 from lab.services.engine import ADMIN, ANSWER_TIMEOUT_S, Command, Engine, Programs, Server, tail
 from lab.settings import Settings
 from lab.unprivileged import User
@@ -121,7 +121,7 @@ class Status:
 def start(settings: Settings, progress: Progress) -> Status:
     """Does everything that is missing until it accepts connections. Raises LabError."""
     with lifecycle.turn(settings):
-        signer = authority.ensure(lifecycle.authority_folder(settings))
+        signer = lifecycle.prepare(settings)
         server = lifecycle.start(ENGINE, settings, signer, progress)
     return _status(server, settings, running=True)
 

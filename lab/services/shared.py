@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab.errors import LabError
 from lab.progress import Progress
-from lab.services import authority, debian, lifecycle, mariadb, postgresql, rabbitmq, redis
+from lab.services import debian, lifecycle, mariadb, postgresql, rabbitmq, redis
 from lab.services.engine import Engine
 from lab.services.lifecycle import Status
 from lab.settings import Settings
@@ -26,7 +26,7 @@ def start(engines: Sequence[Engine], settings: Settings, progress: Progress) -> 
     Raises LabError with what every one that failed says; the others run on.
     """
     with lifecycle.turn(settings):
-        signer = authority.ensure(lifecycle.authority_folder(settings))
+        signer = lifecycle.prepare(settings)
         with ThreadPoolExecutor(len(engines)) as pool:
             started = [
                 pool.submit(lifecycle.start, engine, settings, signer, progress)
