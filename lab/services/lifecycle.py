@@ -42,7 +42,7 @@ State = Literal["running", "silent", "died", "stopped"]
 class Status:
     """A server as it is now.
 
-    `silent`: it runs and does not let its administrator in; `died`: it is gone without a stop.
+    `silent`: it runs but its administrator gets no answer; `died`: it is gone without a stop.
     """
 
     name: str
@@ -168,7 +168,7 @@ def status(engine: Engine, server: Server) -> Status:
         state = "running" if engine.answers(server) else "silent"
     faults = {
         "died": f"{engine.title} died\n{_last_words(server)}",
-        "silent": f"{engine.title} runs and lets its administrator not in; log: {server.log}",
+        "silent": f"{engine.title} runs but does not answer\n  log: {server.log}",
     }
     return Status(
         name=engine.name,
