@@ -66,6 +66,7 @@ def status(engines: tuple[str, ...], json_: bool) -> None:
 def reset(engines: tuple[str, ...]) -> None:
     """Stop them and wipe their state: data, passwords, logs."""
     shared.reset(shared.chosen(engines), settings.load(), Progress())
+    write_inventory(settings.load())
 
 
 @main.command()

@@ -77,6 +77,8 @@ def inventory_file(settings: Settings) -> Path:
 def write_inventory(settings: Settings) -> Path:
     """Keeps the inventory of the servers as a file for the control plane; it holds no password."""
     file = inventory_file(settings)
+    if not file.parent.exists():  # nothing was ever started
+        return file
     content = yaml.safe_dump(inventory(endpoints(settings)), sort_keys=False)
     fresh = file.with_name(f"{file.name}.new")
     fresh.write_text(content, encoding="utf-8")
