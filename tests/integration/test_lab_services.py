@@ -42,9 +42,11 @@ def lab_below(folder: Path) -> settings.Settings:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[settings.Settings]:
     made = lab_below(tmp_path_factory.mktemp("services"))
-    shared.start(shared.ENGINES, made, QUIET)
-    yield made
-    shared.clean(made, QUIET)
+    try:
+        shared.start(shared.ENGINES, made, QUIET)
+        yield made
+    finally:
+        shared.clean(made, QUIET)
 
 
 @dataclass(frozen=True)
