@@ -70,19 +70,21 @@ class Orders:
             APPLICANT, "/api/v1/requests", body, {"Idempotency-Key": uuid.uuid4().hex}
         )
         for officer in OFFICERS[:-1]:
-            self._agree(officer, made["id"])
+            self._decide(officer, made["id"], self._step(officer, made["id"]))
         return int(made["id"])
 
     def deliver(self, request_ids: Sequence[int]) -> float:
         """Seconds from the last office's agreement, given to all at once, to the last delivery."""
         together = threading.Barrier(len(request_ids) + 1)
+        # What an office has before it on its page when it agrees.
+        steps = {request_id: self._step(OFFICERS[-1], request_id) for request_id in request_ids}
 
-        def agree(request_id: int) -> None:
+        def agree(request_id: int, step_id: int) -> None:
             together.wait()
-            self._agree(OFFICERS[-1], request_id)
+            self._decide(OFFICERS[-1], request_id, step_id)
 
         with ThreadPoolExecutor(len(request_ids)) as pool:
-            agreed = [pool.submit(agree, request_id) for request_id in request_ids]
+            agreed = [pool.submit(agree, *step) for step in steps.items()]
             together.wait()
             started_s = time.perf_counter()
             for future in agreed:
@@ -118,12 +120,14 @@ class Orders:
 
     # --- helpers --------------------------------------------------------------------------------
 
-    def _agree(self, officer: str, request_id: int) -> None:
-        path = f"/api/v1/requests/{request_id}"
-        steps = self._send(officer, path)["steps"]
-        step = next(s for s in steps if s["started_at"] and not s["decided_at"])
-        body = {"step_id": step["id"], "decision": "agree", "opinion": "同意"}
-        self._send(officer, f"{path}/decisions", body)
+    def _step(self, officer: str, request_id: int) -> int:
+        """The step whose turn it is."""
+        steps = self._send(officer, f"/api/v1/requests/{request_id}")["steps"]
+        return int(next(s["id"] for s in steps if s["started_at"] and not s["decided_at"]))
+
+    def _decide(self, officer: str, request_id: int, step_id: int) -> None:
+        body = {"step_id": step_id, "decision": "agree", "opinion": "同意"}
+        self._send(officer, f"/api/v1/requests/{request_id}/decisions", body)
 
     def _send(
         self,

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,12 +19,13 @@ from typing import Any, Protocol
 from controlplane.config import Settings
 from controlplane.delivery import Delivery, Run
 from controlplane.errors import CloudRefused, CloudUnavailable, DomainError
+from controlplane.proving import Proof
 from controlplane.provisioning.runner import PlaybookRun, RunResult, end_stale_run
-from controlplane.provisioning.service import LeaseLost, Step
+from controlplane.provisioning.service import LeaseLost
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 IDLE_SECONDS = 0.5
 
 
@@ -174,9 +175,10 @@ class Worker:
             timeout_seconds=self.settings.job_timeout_seconds,
         )
         pgid = playbook_run.start()
+        proof = self._proof_of(run, cloud)
         try:
             self.delivery.note_process(run, self.identity.host, pgid)
-            cancelled = self._watch(run, playbook_run.poll)
+            cancelled = self._watch(run, playbook_run, proof)
         except BaseException:
             playbook_run.end()
             raise
@@ -187,11 +189,16 @@ class Worker:
         if cancelled:
             self.delivery.fail(run, "cancelled", cancelled=True)
         elif result.ok:
-            self._complete(run, cloud, result)
+            self._complete(run, proof, result)
         elif result.is_broken:
             self.delivery.fail(run, result.error, final=True)
         else:
             self._try_again(run, cloud, result.error)
+
+    def _proof_of(self, run: Run, cloud: Cloud) -> Proof | None:
+        if not (run.proves_login and self.settings.machines_answer):
+            return None
+        return Proof(cloud.prove_machine)
 
     def _try_again(self, run: Run, cloud: Cloud, error: str) -> None:
         """A run that failed because there is no cloud to ask says nothing about the order."""
@@ -203,12 +210,18 @@ class Worker:
         else:
             self.delivery.fail(run, error)
 
-    def _watch(self, run: Run, poll: Callable[[], tuple[bool, list[Step]]]) -> bool:
-        """Follows a run to its end, beating; returns whether it shall be cancelled instead."""
+    def _watch(self, run: Run, playbook_run: PlaybookRun, proof: Proof | None) -> bool:
+        """Follows a run to its end, beating; returns whether it shall be cancelled instead.
+
+        The proof begins as soon as the playbook has said where the machine is: the run itself takes
+        a while longer to end.
+        """
         beat_every = self.settings.job_lease_seconds / 3
         next_beat = time.monotonic() + beat_every
         while True:
-            running, steps = poll()
+            running, steps = playbook_run.poll()
+            if proof is not None and playbook_run.outputs and not proof.has_begun:
+                steps = [*steps, proof.begin(playbook_run.outputs)]
             if steps:
                 self.delivery.record_steps(run, steps)
             if not running:
@@ -219,36 +232,16 @@ class Worker:
                     return True
             time.sleep(POLL_SECONDS)
 
-    def _complete(self, run: Run, cloud: Cloud, result: RunResult) -> None:
+    def _complete(self, run: Run, proof: Proof | None, result: RunResult) -> None:
         outputs = dict(result.outputs)
-        if run.proves_login and self.settings.machines_answer:
-            outputs |= self._proof(run, cloud, outputs)
+        if proof is not None and proof.has_begun:
+            while not proof.is_over(self.settings.job_lease_seconds / 3):
+                if self.delivery.beat(run):
+                    self.delivery.fail(run, "cancelled", cancelled=True)
+                    return
+            self.delivery.record_steps(run, [proof.step])
+            outputs |= proof.result()
         self.delivery.complete(run, outputs)
-
-    def _proof(self, run: Run, cloud: Cloud, outputs: Mapping[str, Any]) -> dict[str, Any]:
-        """The last step of a delivery: the machine itself answers, with the key it announced."""
-        started = int(time.time() * 1000)
-        name, ordinal = "验证并登记主机密钥 · Host key proven over SSH", 900
-        self.delivery.record_steps(run, [Step(ordinal, name, "running", started, None)])
-        stop_beating = threading.Event()
-        beater = threading.Thread(target=self._keep_beating, args=(run, stop_beating), daemon=True)
-        beater.start()
-        state = "failed"
-        try:
-            proof = cloud.prove_machine(outputs)
-            state = "ok"
-        finally:
-            stop_beating.set()
-            ended = int(time.time() * 1000)
-            self.delivery.record_steps(run, [Step(ordinal, name, state, started, ended)])
-        return proof
-
-    def _keep_beating(self, run: Run, stop: threading.Event) -> None:
-        while not stop.wait(self.settings.job_lease_seconds / 3):
-            try:
-                self.delivery.beat(run)
-            except LeaseLost:
-                return
 
 
 def _join(running: Iterable[threading.Thread], deadline: float) -> None:

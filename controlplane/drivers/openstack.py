@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,7 +22,6 @@ R = TypeVar("R")
 API_TIMEOUT_SECONDS = 30
 PROBE_TIMEOUT_SECONDS = 5
 PROBED_SERVICES = ("compute", "network", "block-storage")
-CONSOLE_POLL_SECONDS = 0.25
 PROOF_TIMEOUT_SECONDS = 180
 PLACEMENT_VERSION = "1.14"  # member_of and in:, forbidden nowhere we look
 
@@ -156,21 +154,15 @@ class OpenStackCloud:
         address = addresses.get("floating")
         if not address:
             return {}
-        deadline = time.monotonic() + PROOF_TIMEOUT_SECONDS
-        keys = self._wait_for_keys(outputs["server_id"], deadline)
-        left = max(5.0, deadline - time.monotonic())
-        key = prove_host_key(address, keys, timeout_seconds=left)
-        return {"host_key": key, "host_key_sha256": fingerprint(key)}
-
-    def _wait_for_keys(self, server_id: str, deadline: float) -> list[str]:
         # As the administrator, who is signed in already: signing in as the department takes longer
         # than the machine needs to boot.
-        while time.monotonic() < deadline:
-            keys = announced_keys(self._console(self._connection(), server_id))
-            if keys:
-                return keys
-            time.sleep(CONSOLE_POLL_SECONDS)
-        raise CloudUnavailable(reason=f"server {server_id} printed no host key on its console")
+        console = partial(self._console, self._connection(), outputs["server_id"])
+        key = prove_host_key(
+            address,
+            lambda: announced_keys(console()),
+            timeout_seconds=PROOF_TIMEOUT_SECONDS,
+        )
+        return {"host_key": key, "host_key_sha256": fingerprint(key)}
 
     @staticmethod
     @_speaks_our_errors

@@ -6,51 +6,72 @@ import base64
 import hashlib
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 
 import paramiko
 
 from controlplane.errors import CloudUnavailable
 
-RETRY_SECONDS = 0.2
+#: Between knocks at a port that nobody opens yet: they cost a booting machine nothing.
+KNOCK_SECONDS = 0.1
+#: How long a knock waits to be let in. A machine without a network yet lets the first packet of a
+#: connection fall, which is sent again only after 1, 3 and 7 seconds: a new knock is quicker. It
+#: grows, for a network that is slow.
+FIRST_PATIENCE_SECONDS = 0.3
+LAST_PATIENCE_SECONDS = 5.0
+EXCHANGE_SECONDS = 15
+#: Between looks at the console, which cost the cloud a call each.
+LOOK_SECONDS = 0.5
+
+Announced = Callable[[], Iterable[str]]
 
 
 def prove_host_key(
-    address: str, announced: Iterable[str], *, timeout_seconds: float, port: int = 22
+    address: str, announced: Announced, *, timeout_seconds: float, port: int = 22
 ) -> str:
-    """Waits until the machine at `address` answers with one of the `announced` keys; returns it.
+    """Waits until the machine at `address` answers with a key that it announced; returns the key.
 
-    `announced` are lines "ssh-ed25519 AAAA..." as the machine printed them on its own console,
-    which only its owner can read: a stranger on the way cannot stand in. Only a key exchange is
-    made, nobody logs in.
+    `announced` gives lines "ssh-ed25519 AAAA..." as the machine printed them on its own console,
+    which only its owner can read: a stranger on the way cannot stand in. It is asked once the
+    machine answers, for it has printed them before that, and until it gives any. Only a key
+    exchange is made, nobody logs in.
 
-    Errors: CloudUnavailable when nothing answers in time or another key is shown.
+    Errors: CloudUnavailable when nothing answers in time, nothing is announced or another key is
+    shown.
     """
-    expected = {" ".join(line.split()[:2]) for line in announced}
     deadline = time.monotonic() + timeout_seconds
-    said = "no answer"
+    shown = _wait_for_key(address, port, deadline)
+    while not (expected := {" ".join(line.split()[:2]) for line in announced()}):
+        if time.monotonic() > deadline:
+            raise CloudUnavailable(reason=f"{address} printed no host key on its console")
+        time.sleep(LOOK_SECONDS)
+    if shown not in expected:
+        raise CloudUnavailable(
+            reason=f"{address} shows host key {fingerprint(shown)}, which is not the one that "
+            "the machine printed on its console"
+        )
+    return shown
+
+
+def _wait_for_key(address: str, port: int, deadline: float) -> str:
+    said, patience_seconds = "no answer", FIRST_PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
-            shown = _shown_key(address, port)
+            return _shown_key(address, port, patience_seconds)
         except (OSError, EOFError, paramiko.SSHException) as error:
             said = str(error) or type(error).__name__
-            time.sleep(RETRY_SECONDS)
-            continue
-        if shown not in expected:
-            raise CloudUnavailable(
-                reason=f"{address} shows host key {fingerprint(shown)}, which is not the one that "
-                "the machine printed on its console"
-            )
-        return shown
+            patience_seconds = min(patience_seconds * 1.1, LAST_PATIENCE_SECONDS)
+            time.sleep(KNOCK_SECONDS)
     raise CloudUnavailable(reason=f"{address} did not answer SSH: {said}")
 
 
-def _shown_key(address: str, port: int) -> str:
-    with closing(socket.create_connection((address, port), timeout=5)) as connection:
+def _shown_key(address: str, port: int, patience_seconds: float) -> str:
+    with closing(socket.create_connection((address, port), patience_seconds)) as connection:
+        connection.settimeout(EXCHANGE_SECONDS)
         transport = paramiko.Transport(connection)
         try:
-            transport.start_client(timeout=15)
+            transport.start_client(timeout=EXCHANGE_SECONDS)
             key = transport.get_remote_server_key()
         finally:
             transport.close()

@@ -118,6 +118,12 @@ class PlaybookRun:
             running = False
         return running, self._events.read(is_over=not running)
 
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """What the playbook has reported so far; nothing where a task has failed."""
+        assert self._events is not None
+        return {} if self._events.last_error else self._events.outputs
+
     def end(self) -> None:
         """Ends every process of the run."""
         if self._process is not None:
