@@ -73,7 +73,7 @@ def test_steps() -> list[Step]:
             _openstack,
             says=True,
         ),
-        Step("browser", (*PYTEST, "tests/browser"), _browser, says=True),
+        Step("browser", (*PYTEST, *TWO_AT_ONCE, "tests/browser"), _browser, says=True),
     ]
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import waitress
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from controlplane.app import create_app
 from lab.city.story import people
@@ -35,6 +35,10 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+class KeepsConnections(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+
 @dataclass
 class Site:
     """A city served over HTTP."""
@@ -48,13 +52,14 @@ def site(tmp_path: Path) -> Iterator[Site]:
     """The sample city on a port of its own."""
     assets.build()
     city = make_city(tmp_path)
-    server = waitress.create_server(
-        create_app(city.control_plane), host="127.0.0.1", port=0, threads=4
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
+    # Werkzeug's server, for it can be ended: waitress waits for its browsers to hang up.
+    app = create_app(city.control_plane)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=KeepsConnections)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
-    yield Site(city, f"http://127.0.0.1:{server.effective_port}")
-    server.close()
+    yield Site(city, f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
     thread.join(timeout=10)
     city.control_plane.db.dispose()
 
