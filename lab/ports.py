@@ -44,7 +44,7 @@ def block_offset(ports: Ports, memory: Path) -> int:
                 json.dumps({"port_offset": offset, "first": first}) + "\n", encoding="utf-8"
             )
             return offset
-        _claim_file(first).unlink()
+        _claim_file(first).unlink(missing_ok=True)
     last = ports.first + ports.blocks * ports.block_size - 1
     raise LabError(
         f"no block of {ports.block_size} free ports between {ports.first} and {last}: "
@@ -71,8 +71,7 @@ def _claim(first: int, memory: Path) -> bool:
     file = _claim_file(first)
     holder = _claimed_by(first)
     if holder is not None and holder != str(memory):
-        is_fresh = time.time() - file.stat().st_mtime < FRESH_CLAIM_S
-        if is_fresh or Path(holder).exists():
+        if _stands(file, holder):
             return False
         with contextlib.suppress(OSError):
             file.unlink()
@@ -82,6 +81,17 @@ def _claim(first: int, memory: Path) -> bool:
     except OSError:
         return _claimed_by(first) == str(memory)
     return True
+
+
+def _stands(file: Path, holder: str) -> bool:
+    """Whether a claim is of a copy that is there, or may be: another user's cannot be looked at."""
+    try:
+        is_fresh = time.time() - file.stat().st_mtime < FRESH_CLAIM_S
+        return is_fresh or Path(holder).exists()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _claimed_by(first: int) -> str | None:
