@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Protocol
 
 from lab.errors import LabError
-from lab.settings import Ranges
 
 RESOLVERS = Path("/etc/resolv.conf")
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+(?:/\d+)?")
 
 
-def check(ranges: Ranges, own: Iterable[str] = ()) -> None:
-    """Raises LabError naming each overlap.
+class HasNetworks(Protocol):
+    """A table of the settings file that names address ranges."""
+
+    def networks(self) -> Mapping[str, IPv4Network]:
+        """Every range by its key in that table."""
+
+
+def check(ranges: HasNetworks, own: Iterable[str] = (), *, table: str = "ranges") -> None:
+    """Raises LabError naming each overlap by its key in `table` of the settings file.
 
     `own` names interfaces of the lab itself, whose routes and addresses do not count; nor do
     unreachable routes, which are the lab's way of keeping its packets on the machine.
     """
     used = used_networks(_ip("route", "show", "table", "all"), _resolvers(), own)
     faults = [
-        f"ranges.{name} {network} overlaps {what}"
+        f"{table}.{name} {network} overlaps {what}"
         for name, network in ranges.networks().items()
         for what, other in used
         if network.overlaps(other)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from lab import ports, settings
+from lab import ports, ranges, settings
 from lab.errors import LabError
 from lab.kubernetes import (
     builds,
@@ -63,6 +63,17 @@ def load(**environment: str) -> settings.Settings:
 def test_settings_that_cannot_work_are_refused(variable: str, value: str, told: str) -> None:
     with pytest.raises(LabError, match=told):
         load(**{variable: value})
+
+
+def test_a_range_in_use_is_named_by_its_key_in_the_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ranges, "_ip", lambda *_: "10.75.3.0/24 dev eth0 scope link\n")
+    chosen = load(LAB_KUBERNETES__RANGES__PODS=PODS_RANGE).kubernetes.ranges
+    with pytest.raises(
+        LabError, match=r"  kubernetes\.ranges\.pods 10\.75\.0\.0/16 overlaps route"
+    ):
+        ranges.check(chosen, table="kubernetes.ranges")
 
 
 def test_a_home_too_deep_for_etcds_sockets_is_refused(tmp_path: Path) -> None:

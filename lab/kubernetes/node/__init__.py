@@ -61,7 +61,9 @@ def probe(paths: Paths) -> str:
 def prepare(context: Context, progress: Progress) -> None:
     """Builds the node's programs and images and gets its Debian tools, as far as missing."""
     settings, made = context.settings, context.paths.made
-    ranges.check(settings.kubernetes.ranges, own=[Link.of(context.paths).name])
+    ranges.check(
+        settings.kubernetes.ranges, own=[Link.of(context.paths).name], table="kubernetes.ranges"
+    )
     builds.ensure(made, builds.NODE, settings.kubernetes.go, progress)
     tools.ensure(made)
     images.ensure(made, progress)
