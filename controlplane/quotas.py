@@ -65,7 +65,7 @@ _POOL = {
     "code": CODE,
     "name": NAMES_SCHEMA,
     "zone": {"enum": list(ZONES)},
-    "engine": {"enum": ["openstack", "kubernetes"]},
+    "engine": {"enum": ["openstack", "kubernetes", "shared"]},
     "cloud": CODE,
     "availability_zone": CODE,
     "warning_percent": {"type": "integer", "minimum": 1, "maximum": 100},

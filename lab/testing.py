@@ -19,7 +19,7 @@ from lab.browser import ensure_browser
 from lab.errors import LabError
 from lab.openstack import cloud
 from lab.progress import Progress
-from lab.services import postgresql
+from lab.services import endpoints, postgresql, shared
 from ui import assets
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -85,8 +85,11 @@ def _openstack() -> dict[str, str]:
     """Integration tests need the APIs, not machines: quick, and the same for every user."""
     os.environ["LAB_DATA_PLANE"] = "none"
     os.environ["LAB_HOME"] = f"var/{settings.TEST_HOME}"
-    status = cloud.start(settings.load(), Progress(console))
-    return {"TEST_CLOUDS_YAML": status.clouds_yaml}
+    configured, progress = settings.load(), Progress(console)
+    status = cloud.start(configured, progress)
+    shared.start(shared.chosen(["postgresql"]), configured, progress)
+    inventory = endpoints.write_inventory(configured)
+    return {"TEST_CLOUDS_YAML": status.clouds_yaml, "TEST_SHARED_INVENTORY": str(inventory)}
 
 
 def _browser() -> dict[str, str]:
@@ -133,10 +136,12 @@ def main(what: str) -> None:
 
 
 def _stop_what_tests_stood_on() -> None:
-    quiet = Progress(console, quiet=True)
-    postgresql.stop(settings.load(), quiet)
+    quiet, configured = Progress(console, quiet=True), settings.load()
+    shared.stop(shared.ENGINES, configured, quiet)
     if os.environ.get("LAB_HOME") == f"var/{settings.TEST_HOME}":
-        cloud.stop(settings.load(), quiet)
+        cloud.stop(configured, quiet)
+        own = {k: v for k, v in os.environ.items() if k != "LAB_HOME"}
+        shared.stop(shared.ENGINES, settings.load(environment=own), quiet)
 
 
 if __name__ == "__main__":

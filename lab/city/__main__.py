@@ -10,16 +10,19 @@ from dataclasses import replace
 import click
 from rich.console import Console
 
+from lab.city.database_story import DatabaseStory
 from lab.city.server import Server, load_settings, server_of
 from lab.city.story import Story, print_people
 from lab.errors import LabError
 from lab.openstack import cloud
 from lab.progress import Progress
-from lab.services import postgresql
+from lab.services import endpoints, shared
 from lab.settings import TEST_HOME
 from ui import assets
 
 console = Console(highlight=False)
+#: Shared servers on which the catalogue has a service.
+SHARED = ("postgresql",)
 
 
 @click.group()
@@ -40,12 +43,15 @@ def run(once: bool) -> None:
             assets.build()
         status = cloud.start(settings, progress)
         _say_data_plane(status)
+        shared.start(shared.chosen(SHARED), settings, progress)
+        endpoints.write_inventory(settings)
         server = server_of(settings, status.clouds_yaml, status.data_plane == "real")
         with progress.step("database, sample city"):
             server.set_up()
         with progress.step("control plane"):
             server.start()
         Story(server, server.var_dir / "keys", console).tell()
+        DatabaseStory(server, server.var_dir / "keys", console).tell()
     except LabError as error:
         console.print(f"[red]error:[/] {error}", markup=True)
         _stop(server, once)
@@ -73,7 +79,9 @@ def _stop(server: Server | None, once: bool) -> None:
     if once and server is not None:
         server.stop()
     if once:
-        cloud.stop(load_settings(), Progress(console, quiet=True))
+        quiet = Progress(console, quiet=True)
+        shared.stop(shared.ENGINES, load_settings(), quiet)
+        cloud.stop(load_settings(), quiet)
 
 
 @main.command()
@@ -82,7 +90,8 @@ def stop() -> None:
     settings = load_settings()
     if server_of(settings, "", machines_answer=False).stop():
         click.echo("stopped: control plane")
-    ended = cloud.stop(settings, Progress(console))
+    ended = shared.stop(shared.ENGINES, settings, Progress(console))
+    ended += cloud.stop(settings, Progress(console))
     click.echo(f"stopped: {', '.join(ended) or '-'}")
 
 
@@ -96,7 +105,7 @@ def clean() -> None:
         # The second: of tests that were killed before they could tidy up.
         if not each.home.exists():
             continue
-        postgresql.clean(each, Progress(console))
+        shared.clean(each, Progress(console))
         cloud.clean(each, Progress(console))
     shutil.rmtree(server.var_dir, ignore_errors=True)
 

@@ -24,6 +24,7 @@ from controlplane.tenancy.models import Person
 from controlplane.tenancy.service import subject_of
 from lab import ports, processes, settings
 from lab.errors import LabError
+from lab.services import endpoints
 from lab.settings import Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -40,6 +41,7 @@ class Server:
     port: int
     clouds_yaml: str
     machines_answer: bool
+    shared_inventory: str = ""
 
     @property
     def url(self) -> str:
@@ -56,8 +58,10 @@ class Server:
     def environment(self) -> dict[str, str]:
         """The settings it runs with; nothing of the caller's own CONTROLPLANE_* leaks in."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CONTROLPLANE_")}
+        shared = {"CONTROLPLANE_SHARED_INVENTORY": self.shared_inventory}
         return {
             **kept,
+            **(shared if self.shared_inventory else {}),
             "CONTROLPLANE_VAR_DIR": str(self.var_dir),
             "CONTROLPLANE_PORT": str(self.port),
             "CONTROLPLANE_CLOUDS_YAML": self.clouds_yaml,
@@ -146,6 +150,7 @@ def server_of(configured: Settings, clouds_yaml: str, machines_answer: bool) -> 
         port=ports.numbers(configured.ports, offset)["controlplane"],
         clouds_yaml=clouds_yaml,
         machines_answer=machines_answer,
+        shared_inventory=str(endpoints.inventory_file(configured)),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.cells import set_cell_size
 from rich.console import Console
 from rich.table import Table
 
@@ -39,6 +40,8 @@ def people() -> dict[str, Person]:
 class Story:
     """Tells each stage with its seconds; a stage that fails is named and ends the story."""
 
+    title = "一份申请的全过程 · The way of one request"
+
     def __init__(self, server: Server, keys_dir: Path, console: Console) -> None:
         self.server = server
         self.keys_dir = keys_dir
@@ -52,7 +55,7 @@ class Story:
     def tell(self) -> None:
         """Raises LabError naming the stage that failed."""
         started_s = time.monotonic()
-        self.console.print("\n[bold]一份申请的全过程 · The way of one request[/]\n")
+        self.console.print(f"\n[bold]{self.title}[/]\n")
         for stage, who, act in self._stages():
             self._stage(stage, who, act)
         seconds = time.monotonic() - started_s
@@ -81,7 +84,8 @@ class Story:
             raise LabError(f"stage {stage}: {error}") from error
         seconds = time.monotonic() - started_s
         self.console.print(
-            f"  [green]✓[/] {stage:<18} {seconds:6.1f} s  {who}：{said}", soft_wrap=True
+            f"  [green]✓[/] {set_cell_size(stage, 18)} {seconds:6.1f} s  {who}：{said}",
+            soft_wrap=True,
         )
 
     def _visitor(self, login: str) -> Visitor:
@@ -108,6 +112,13 @@ class Story:
             "data_volumes.0.type": "standard",
             "ssh_public_key": self.key.public,
         }
+        request = self._submit(clerk, page, form, filled)
+        return f"{request['number']} 已提交，预占 1 核、2 GiB、{10 + DATA_VOLUME_GIB} GiB"
+
+    def _submit(
+        self, clerk: Visitor, page: Page, form: Form, filled: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The form, its check page, and the request that came of it."""
         checked = clerk.send(page, form, filled, button="_check")
         done = clerk.send(checked, checked.form("_submit"), {}, button="_submit")
         match = re.search(r"/requests/(\d+)", done.url)
@@ -115,8 +126,7 @@ class Story:
             raise LabError(f"the form was not accepted: ended at {done.url}")
         self.request_id = match[1]
         self.clerk_token = self._token("limin")
-        request = self._request()
-        return f"{request['number']} 已提交，预占 1 核、2 GiB、{10 + DATA_VOLUME_GIB} GiB"
+        return self._request()
 
     def _open_form(self, clerk: Visitor) -> tuple[Page, Form]:
         """The form, once the first look at the cloud has told which images it offers."""
@@ -153,8 +163,9 @@ class Story:
         if request["state"] != "fulfilled":
             raise LabError(f"the request ended {request['state']}: {request.get('reason', '')}")
         self.resource = self._api(f"/api/v1/resources/{request['resource_id']}")
-        addresses = self.resource["outputs"].get("addresses", {})
-        shown = addresses.get("floating") or addresses.get("fixed") or "-"
+        outputs = self.resource["outputs"]
+        addresses = outputs.get("addresses", {})
+        shown = addresses.get("floating") or addresses.get("fixed") or outputs.get("address")
         return f"{self.resource['number']} 运行中，地址 {shown}"
 
     def _log_in(self) -> str:

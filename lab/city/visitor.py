@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -103,6 +103,15 @@ class Page:
             if set(with_names) <= form.names():
                 return form
         raise LabError(f"{self.url}: no form with {', '.join(with_names)} on the page")
+
+    def form_to(self, path: str) -> Form:
+        """The form that is sent to this path. Raises LabError."""
+        parser = _Forms()
+        parser.feed(self.text)
+        for form in parser.forms:
+            if urlsplit(form.action).path == path:
+                return form
+        raise LabError(f"{self.url}: no form on the page is sent to {path}")
 
 
 class Visitor:

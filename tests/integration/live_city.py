@@ -218,11 +218,11 @@ class LiveCity(City):
 
     # --- the end --------------------------------------------------------------------------------
 
-    def retire_all(self) -> None:
+    def retire_all(self, *services: str) -> None:
         """An engineer destroys whatever a test has left standing, dependents first."""
         engineer = self.person("chengang")
         standing = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.RETIRING)
-        for service in ("volume", "vm"):
+        for service in services or ("volume", "vm"):
             with self.control_plane.db.read() as session:
                 rows = session.scalars(
                     sa.select(Resource).where(

@@ -1,0 +1,133 @@
+"""The story of a database: ordered, connected to, written; its password changed in use."""
+
+from __future__ import annotations
+
+import html
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from lab.city.story import Story
+from lab.errors import LabError
+
+ROWS = 10_000
+JOB_TIMEOUT_S = 60
+URI = re.compile(r"<code>(postgresql://[^<]+)</code>")
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^<]+-----END CERTIFICATE-----")
+REASON = "更换应用配置中的密码"
+
+
+class DatabaseStory(Story):
+    title = "一个数据库的全过程 · The way of a database"
+
+    def _stages(self) -> list[tuple[str, str, Callable[[], str]]]:
+        return [
+            ("申请 apply", "limin", self._apply),
+            ("审批 approve", "zhangjing", lambda: self._decide("zhangjing", "同意")),
+            ("交付 deliver", "", self._wait_for_delivery),
+            ("连接 connect", "limin", self._connect),
+            ("更换密码 rotate", "limin", self._rotate),
+            ("账单 bill", "sunli", self._bill),
+        ]
+
+    def _apply(self) -> str:
+        clerk = self._visitor("limin")
+        page = clerk.open("/catalogue/postgresql/apply")
+        form = page.form("system_name", "submission_key")
+        filled = {
+            "zone": "internet",
+            "system_name": "低保核对数据库",
+            "purpose": "低保家庭经济状况核对",
+            "plan": "small",
+            "database_name": "dibao",
+        }
+        request = self._submit(clerk, page, form, filled)
+        return f"{request['number']} 已提交：共享小型，5 GiB，20 个连接"
+
+    def _connect(self) -> str:
+        """By the connection string of the page, the server's certificate verified."""
+        self.uri = self._shown_uri()
+        with psycopg.connect(self.uri) as connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS household (id int PRIMARY KEY, note text)"
+            )
+            connection.execute("TRUNCATE household")
+            connection.execute(
+                "INSERT INTO household SELECT n, md5(n::text) FROM generate_series(1, %s) n", [ROWS]
+            )
+        with psycopg.connect(self.uri) as connection:
+            asked = connection.execute("SELECT session_user, count(*) FROM household")
+            user, count = asked.fetchall()[0]
+        return f"账号 {user} 经 TLS 连接，写入并读回 {count:,} 行"
+
+    def _rotate(self) -> str:
+        """An application goes on with the old password; the new one holds at once."""
+        with _application(self.uri) as answers:
+            self._press("rotate_password")
+            fresh = self._shown_uri()
+            if fresh == self.uri:
+                raise LabError("the password is the same as before")
+            with psycopg.connect(fresh) as connection:
+                count = connection.execute("SELECT count(*) FROM household").fetchall()[0][0]
+            with psycopg.connect(self.uri):
+                pass  # the old one is good for its grace time
+        if answers["bad"]:
+            raise LabError(f"{answers['bad']} queries of the application failed meanwhile")
+        if count != ROWS:
+            raise LabError(f"{count} of {ROWS} rows under the new password")
+        return f"新旧密码同时有效，期间应用查询 {answers['good']} 次，失败 {answers['bad']} 次"
+
+    # --- helpers --------------------------------------------------------------------------------
+
+    def _shown_uri(self) -> str:
+        """The connection string on the page of connection details, with the CA put beside it."""
+        clerk, path = self._visitor("limin"), f"/resources/{self.resource['id']}/connection"
+        page = clerk.open(path)
+        shown = clerk.send(page, page.form_to(path), {"reason": REASON})
+        found, certificate = URI.search(shown.text), CERTIFICATE.search(shown.text)
+        if found is None or certificate is None:
+            raise LabError(f"the page shows no connection string: {shown.url}")
+        ca = self.keys_dir / "ca.pem"
+        ca.write_text(certificate[0] + "\n", encoding="ascii")
+        return html.unescape(found[1]).replace("sslrootcert=ca.pem", f"sslrootcert={ca.resolve()}")
+
+    def _press(self, action: str) -> None:
+        """Starts an action on its page and waits for its job's good end."""
+        clerk, path = self._visitor("limin"), f"/resources/{self.resource['id']}"
+        page = clerk.open(f"{path}/actions/{action}")
+        clerk.send(page, page.form_to(f"{path}/actions/{action}"), {})
+        deadline = time.monotonic() + JOB_TIMEOUT_S
+        while (job := self._api(f"/api/v1{path}")["jobs"][0])["state"] in ("queued", "running"):
+            if time.monotonic() > deadline:
+                raise LabError(f"{action} did not end within {JOB_TIMEOUT_S} s")
+            time.sleep(0.2)
+        if job["state"] != "succeeded":
+            raise LabError(f"{action} ended {job['state']}")
+
+
+@contextmanager
+def _application(uri: str) -> Iterator[dict[str, int]]:
+    """Asks for a count over a new connection each time until the block ends; counts the answers."""
+    answers, over = {"good": 0, "bad": 0}, threading.Event()
+
+    def ask() -> None:
+        while not over.is_set():
+            try:
+                with psycopg.connect(uri, connect_timeout=5) as connection:
+                    connection.execute("SELECT count(*) FROM household")
+                answers["good"] += 1
+            except psycopg.Error:
+                answers["bad"] += 1
+            over.wait(0.1)
+
+    application = threading.Thread(target=ask, daemon=True)
+    application.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        application.join()
