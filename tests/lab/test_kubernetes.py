@@ -333,7 +333,7 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     user.give(home)
     lab = Lab(home, user)
     yield lab
-    lab.run("clean")
+    lab.must("clean")
     home.rmdir()
 
 
@@ -360,8 +360,17 @@ def test_an_ordinary_user_gets_the_control_plane_and_is_told_why_no_pods(ordinar
 
 
 def taken_port(lab: Lab) -> int:
-    """The API server's port of a copy that has not been started: its block is taken here."""
+    """The API server's port of a copy that has not been started: its user takes its block here."""
     chosen = lab.settings()
-    offset = ports.block_offset(chosen.ports, lab.home / "ports.json")
-    lab.user.give(lab.home / "ports.json")
-    return chosen.ports.first + offset + chosen.ports.numbers["kubernetes_api"]
+    take = "from lab import ports, settings; from pathlib import Path; import sys; "
+    take += "print(ports.block_offset(settings.load().ports, Path(sys.argv[1])))"
+    offset = subprocess.run(
+        [sys.executable, "-c", take, str(lab.home / "ports.json")],
+        cwd=CHECKOUT,
+        env=os.environ | lab.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        **lab.user.popen_options(),
+    ).stdout
+    return chosen.ports.first + int(offset) + chosen.ports.numbers["kubernetes_api"]
