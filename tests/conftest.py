@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from lab import settings
 from lab.progress import Progress
 from lab.services import postgresql
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.factories import City, open_city
+
+# How quickly a value is drawn says how busy the machine is, and nothing about the code.
+hypothesis_settings.register_profile(
+    "ours", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("ours")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ segments, switch, rows, ssh_key), `source` (choices from the present state), `un
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,13 @@ from typing import Any
 from flask_babel import gettext
 
 from controlplane import messages
+from controlplane.catalogue.schema import DIMENSION_PATTERN
 from controlplane.catalogue.services import Action, Service
 from controlplane.errors import Fault
 from ui import filters
 from ui.forms import Choice, FormField
 from ui.preferences import current_language
-from ui.presentation import words
+from ui.presentation import by_dimension, words
 
 INDEX = "__index__"
 WIDTHS = {"full": "full", "half": "", "third": "third", "quarter": "quarter"}
@@ -152,9 +154,9 @@ def plan_choices(service: Service, prices: Mapping[str, int]) -> Iterable[Choice
     """Plans as cards: what one is, and what it costs a month."""
     for code, plan in service.plans.items():
         parts = [
-            filters.amount(plan[dimension], dimension, current_language())
-            for dimension in ("vcpu", "memory_mib")
-            if dimension in plan
+            filters.amount(amount, dimension, current_language())
+            for dimension, amount in by_dimension(plan)
+            if re.fullmatch(DIMENSION_PATTERN, dimension)
         ]
         price = gettext("%(money)s / 月", money=filters.money(prices[code])) if prices else ""
         yield Choice(code, words(plan["name"]), " · ".join(parts), price)

@@ -12,6 +12,7 @@ EVENTS = {
     "request_fulfilled": _("交付完成"),
     "request_failed": _("交付失败"),
     "resource_operated": _("操作资源"),
+    "connection_shown": _("查看连接信息"),
     "resource_renewed": _("续期"),
     "resource_retiring": _("申请销毁"),
     "resource_retirement_cancelled": _("取消销毁"),
@@ -43,6 +44,7 @@ DETAILS = {
     "expires_at": _("到期"),
     "name": _("名称"),
     "locked": _("已锁定"),
+    "again": _("再次查看"),
 }
 DECISIONS = {"agree": _("同意"), "return": _("退回补正"), "refuse": _("不予同意")}
 

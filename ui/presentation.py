@@ -67,6 +67,7 @@ def install(app: Flask) -> None:
         memory=filters.memory,
         storage=filters.storage,
         local_date=filters.local_date,
+        spaced=spaced,
         by_dimension=by_dimension,
         exact_time=filters.exact_time,
         local_time=lambda at: filters.local_time(at, now()),
@@ -141,6 +142,11 @@ def when(at: filters.Instant | None, relative: bool = False) -> Markup:
         DATA_RELATIVE if relative else "",
         shown,
     )
+
+
+def spaced(name: str) -> str:
+    """A name to stand behind a Chinese word: one in Latin letters keeps its distance."""
+    return f" {name}" if current_language() == "zh" and name[:1].isascii() else name
 
 
 def dimension_name(dimension: str) -> str:
