@@ -131,6 +131,26 @@ def month_of(session: Session, subject: Subject, year: int, month: int, now: dat
     return Month(year, month, start, end, until, rows)
 
 
+def cost_to_come(session: Session, subject: Subject, month: Month) -> int:
+    """What the rest of a running month costs if all that is held now is held to its end, at the
+    prices declared for it: micro-yuan."""
+    if not month.is_running:
+        return 0
+    scope = departments_in(subject, "month.view", UsageInterval.department_id)
+    held = session.execute(
+        sa.select(UsageInterval.item, sa.func.sum(UsageInterval.quantity))
+        .where(UsageInterval.t1.is_(None), scope)
+        .group_by(UsageInterval.item)
+    )
+    quantities = {item: int(quantity) for item, quantity in held}
+    windows = _priced_windows(load_segments(session), month.until, month.end)
+    return sum(
+        cost_micro_yuan(quantities.get(item, 0) * (end - start), price)
+        for (start, end), prices in windows.items()
+        for item, price in prices.items()
+    )
+
+
 def _priced_windows(
     segments: Mapping[str, Sequence[PriceSegment]], start: int, until: int
 ) -> dict[tuple[int, int], dict[str, PriceSegment]]:

@@ -62,6 +62,7 @@ def month_of(month: str) -> str:
     with plane.db.read() as session:
         current = reports.month_of(session, subject(), year, number, now)
         before = reports.month_of(session, subject(), *parse_month(neighbour(month, -1)), now)
+        to_come = reports.cost_to_come(session, subject(), current)
         days = reports.city_cost_by_day(session, subject(), year, number, now)
         items = item_names(session)
         choices = departments_for(session, subject(), "month.view")
@@ -75,7 +76,7 @@ def month_of(month: str) -> str:
             current=current,
             before={d.department.id: d for d in before.departments},
             before_total=before.micro_yuan,
-            expected=expected_total(current),
+            expected=current.micro_yuan + to_come,
             items=items,
             chart=chart_of(days, items),
             bars=department_bars(current, month),
@@ -98,14 +99,6 @@ def held_charts(session: Session, department: Department, month: str) -> list[Zo
     year, number = parse_month(month)
     now = control_plane().clock()
     return zone_charts(department_history(session, subject(), department, year, number, now))
-
-
-def expected_total(current: reports.Month) -> int:
-    """The whole month if it goes on as it has: micro-yuan."""
-    counted = current.until - current.start
-    if counted <= 0 or not current.is_running:
-        return current.micro_yuan
-    return current.micro_yuan * (current.end - current.start) // counted
 
 
 def chart_of(
