@@ -7,6 +7,7 @@ import fcntl
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -123,8 +124,10 @@ def status(settings: Settings) -> Status:
     where = paths.paths_of(settings)
     known = record.read(where)
     context = _context(settings, where, known) if known else None
-    found = tuple(_service_status(where, context, name) for name in CONTROL_PLANE)
-    nodes = node.status(context) if context and known and known.pods == "real" else None
+    with ThreadPoolExecutor() as pool:  # side by side: one that hangs costs its time limit
+        asked = [pool.submit(_service_status, where, context, name) for name in CONTROL_PLANE]
+        nodes = node.status(context) if context and known and known.pods == "real" else None
+        found = tuple(one.result() for one in asked)
     if nodes is not None:
         found += (_node_status(where, nodes),)
     return Status(

@@ -40,11 +40,18 @@ def free_ranges() -> dict[str, str]:
             "LAB_KUBERNETES__RANGES__SERVICES": f"10.{block + 1}.0.0/16",
         }
         try:
-            ranges.check(settings.load(environment=chosen).kubernetes.ranges)
+            ranges.check(
+                settings.load(environment=chosen).kubernetes.ranges, table="kubernetes.ranges"
+            )
         except LabError:
             continue
         return chosen
     raise AssertionError("no free address ranges for the lab on this machine")
+
+
+def shared_cache() -> Path:
+    """What is built once serves every copy."""
+    return Path(os.environ.get("LAB_CACHE") or settings.load(environment={}).cache)
 
 
 @dataclass
@@ -57,9 +64,7 @@ class Lab:
 
     @property
     def environment(self) -> dict[str, str]:
-        # What is built once serves every copy.
-        cache = os.environ.get("LAB_CACHE", str(settings.load(environment={}).cache))
-        return {"LAB_HOME": str(self.home), "LAB_CACHE": cache, **self.overrides}
+        return {"LAB_HOME": str(self.home), "LAB_CACHE": str(shared_cache()), **self.overrides}
 
     def settings(self) -> settings.Settings:
         return settings.load(environment=self.environment)

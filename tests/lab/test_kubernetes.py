@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import pytest
 
 from lab import ports
 from lab.kubernetes import CONTROL_PLANE
+from lab.kubernetes.node import tools
 from lab.unprivileged import User
 from tests.lab import host
 from tests.lab.capture import Capture
@@ -39,6 +40,7 @@ from tests.lab.pods import (
     answers,
     ask,
     container,
+    shared_cache,
     template,
 )
 
@@ -55,8 +57,18 @@ def before() -> dict[str, set[str]]:
 def picture() -> dict[str, set[str]]:
     """The machine, with what a node in particular could leave behind."""
     cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("**/lab-kubernetes-*")}
-    table = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
-    return {**host.picture(), "cgroups": cgroups, "namespaces": set(table.stdout.splitlines())}
+    node_tools = tools.environment(tools.ensure(shared_cache() / "kubernetes"))
+    return {
+        **host.picture(),
+        "cgroups": cgroups,
+        "namespaces": lines("ip", "netns", "list"),
+        "packet filter": lines("nft", "list", "ruleset", env=node_tools),
+    }
+
+
+def lines(*command: str, env: Mapping[str, str] | None = None) -> set[str]:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    return set(done.stdout.splitlines())
 
 
 @pytest.fixture(scope="module")
@@ -103,15 +115,13 @@ def test_status_says_that_pods_run_and_where_to_find_everything(lab: Lab) -> Non
 
 
 def test_the_control_plane_runs_as_an_ordinary_user_on_loopback_alone(lab: Lab) -> None:
-    for name in CONTROL_PLANE:
-        pid = lab.service(name)["pid"]
+    pids = {s["name"]: s["pid"] for s in lab.status()["services"] if s["name"] in CONTROL_PLANE}
+    for name, pid in pids.items():
         assert Path(f"/proc/{pid}").stat().st_uid == pwd.getpwnam("nobody").pw_uid, name
     mine = [
         line.split()[3]
-        for line in subprocess.run(
-            ["ss", "-ltnHp"], capture_output=True, text=True, check=True
-        ).stdout.splitlines()
-        if any(f"pid={lab.service(name)['pid']}," in line for name in CONTROL_PLANE)
+        for line in lines("ss", "-ltnHp")
+        if any(f"pid={pid}," in line for pid in pids.values())
     ]
     assert len(mine) == 3
     assert all(address.startswith("127.0.0.1:") for address in mine), mine
@@ -261,9 +271,9 @@ def test_a_killed_part_of_the_control_plane_is_named_and_start_heals(
 ) -> None:
     os.kill(lab.service(name)["pid"], signal.SIGKILL)
     until(lambda: lab.service(name)["state"] == "died" or None, 10, "status tells it")
-    fault = lab.service(name)["fault"]
-    assert f"{name} died" in fault
-    assert f"log: {lab.service(name)['log']}" in fault
+    service = lab.service(name)
+    assert f"{name} died" in service["fault"]
+    assert f"log: {service['log']}" in service["fault"]
     lab.must("start")
     assert lab.status()["ready"]
     assert energy.core.read_namespaced_service("web", NAMESPACE)
@@ -318,7 +328,17 @@ def test_clean_leaves_the_machine_as_it_was(lab: Lab, before: dict[str, set[str]
     lab.must("clean")
     assert host.differences(before, picture()) == {}
     assert not (lab.home / "kubernetes").exists()
-    assert not list(Path("/proc").glob("[0-9]*/root" + str(lab.home)))
+    assert traces(str(lab.home)) == []
+
+
+def traces(folder: str) -> list[str]:
+    """Processes that were started with `folder`, or in whose mounts it is."""
+    found = []
+    for file in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/mountinfo")):
+        with contextlib.suppress(OSError):
+            if folder in file.read_text(encoding="utf-8", errors="replace"):
+                found.append(str(file))
+    return found
 
 
 @pytest.fixture
