@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 
@@ -22,6 +23,8 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print the result a
 @click.group()
 def main() -> None:
     """The embedded Kubernetes of this checkout."""
+    # A supervisor's end is like one from the keyboard: what was half-started is ended too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     os.umask(0o022)  # the services' user reads what the launcher writes; secrets are 0600
 
 
