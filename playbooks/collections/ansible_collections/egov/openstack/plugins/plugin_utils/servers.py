@@ -16,6 +16,8 @@ from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AT_REST = ("ACTIVE", "SHUTOFF")
+# How long a confirmation that an earlier run asked for may take.
+CONFIRMED_WITHIN_S = 30
 
 
 def find_server(cloud: Cloud, resource_id: str) -> Json | None:
@@ -130,7 +132,7 @@ def resize_server(
     """
     if server["status"] == "VERIFY_RESIZE":
         # An earlier run was ended between the resize and its confirmation.
-        server = _confirm_resize(cloud, resource_id, timeout_s)
+        server = _confirm_earlier_resize(cloud, resource_id, server, timeout_s)
     if server["flavor"]["original_name"] == flavor["name"]:
         return server, False
     if server["flavor"]["disk"] > flavor["disk_gib"]:
@@ -204,6 +206,18 @@ def _add_keypair(cloud: Cloud, name: str, public_key: str) -> None:
         # An earlier run of this order was ended before it took its key pair away again.
         if error.status != 409:
             raise
+
+
+def _confirm_earlier_resize(cloud: Cloud, resource_id: str, server: Json, timeout_s: float) -> Json:
+    """The confirmation is waited for where that run asked for it already: a second one under way beside the first
+    leaves the server in ERROR."""
+    actions = cloud.compute.get(f"/servers/{server['id']}/os-instance-actions")["instanceActions"]
+    if actions and actions[0]["action"] == "confirmResize":
+        try:
+            return wait_for_server(cloud, resource_id, AT_REST, min(CONFIRMED_WITHIN_S, timeout_s))
+        except CloudError:
+            pass  # it was lost: ask again
+    return _confirm_resize(cloud, resource_id, timeout_s)
 
 
 def _confirm_resize(cloud: Cloud, resource_id: str, timeout_s: float) -> Json:
