@@ -81,6 +81,10 @@ def _controller_manager(context: Context) -> list[str]:
         f"--cluster-signing-cert-file={authority.certificate}",
         f"--cluster-signing-key-file={authority.key}",
         "--use-service-account-credentials=true",
+        # Else they wait for their own limit on questions, some five seconds at every start.
+        *("--kube-api-qps=500", "--kube-api-burst=1000"),
+        # Else it tries to make one below /usr.
+        f"--flex-volume-plugin-dir={context.paths.etcd / 'volume-plugins'}",
     ]
 
 
@@ -95,6 +99,8 @@ def _on_loopback(context: Context, name: str) -> list[str]:
         f"--kubeconfig={login}",
         f"--authentication-kubeconfig={login}",
         f"--authorization-kubeconfig={login}",
+        # Whom to believe is said here; the lookup would look for a proxy's authority, in vain.
+        *(f"--client-ca-file={context.authority.certificate}", "--authentication-skip-lookup=true"),
         f"--bind-address={ports.LOOPBACK}",
         f"--secure-port={context.ports[HEALTH[name][0]]}",
         f"--tls-cert-file={certificate}",
