@@ -14,6 +14,7 @@ from lab.city.database_story import DatabaseStory
 from lab.city.server import Server, load_settings, server_of
 from lab.city.story import Story, print_people
 from lab.errors import LabError
+from lab.kubernetes import cluster
 from lab.openstack import cloud
 from lab.progress import Progress
 from lab.services import endpoints, shared
@@ -90,7 +91,8 @@ def stop() -> None:
     settings = load_settings()
     if server_of(settings, "", machines_answer=False).stop():
         click.echo("stopped: control plane")
-    ended = shared.stop(shared.ENGINES, settings, Progress(console))
+    ended = cluster.stop(settings, Progress(console))
+    ended += shared.stop(shared.ENGINES, settings, Progress(console))
     ended += cloud.stop(settings, Progress(console))
     click.echo(f"stopped: {', '.join(ended) or '-'}")
 
@@ -105,6 +107,7 @@ def clean() -> None:
         # The second: of tests that were killed before they could tidy up.
         if not each.home.exists():
             continue
+        cluster.clean(each, Progress(console))
         shared.clean(each, Progress(console))
         cloud.clean(each, Progress(console))
     shutil.rmtree(server.var_dir, ignore_errors=True)
