@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
 from controlplane import audit, policy
 from controlplane.audit import Actor
 from controlplane.catalogue.services import ExpressionError, Service, Snippet
@@ -62,7 +60,8 @@ class Connections:
         now = self.clock()
         reason = without_control_characters(reason).strip()
         with self.db.transaction() as session:
-            resource = self._resource(session, subject, resource_id)
+            resource = provisioning.lock_resource(session, resource_id)
+            _check_allowed(subject, resource)
             service = self.catalogue.get(resource.service)
             if service is None or not (service.connection or service.secrets):
                 raise NotFound
@@ -87,21 +86,23 @@ class Connections:
     def was_shown(self, subject: Subject, resource_id: str) -> bool:
         """Whether the next look needs a reason. Errors: NotFound, Forbidden."""
         with self.db.read() as session:
-            self._resource(session, subject, resource_id)
+            resource = session.get(Resource, resource_id)
+            if resource is None:
+                raise NotFound
+            _check_allowed(subject, resource)
             return credentials.was_shown(session, resource_id)
-
-    @staticmethod
-    def _resource(session: Session, subject: Subject, resource_id: str) -> Resource:
-        resource = provisioning.lock_resource(session, resource_id)
-        path = resource.department.path
-        if not policy.is_allowed(subject, "resource.view", department_path=path):
-            raise NotFound
-        if not policy.is_allowed(subject, "resource.connect", department_path=path):
-            raise Forbidden
-        return resource
 
 
 _GONE = (ResourceState.DESTROYING, ResourceState.RETIRED, ResourceState.FAILED)
+
+
+def _check_allowed(subject: Subject, resource: Resource) -> None:
+    """Errors: NotFound, Forbidden."""
+    path = resource.department.path
+    if not policy.is_allowed(subject, "resource.view", department_path=path):
+        raise NotFound
+    if not policy.is_allowed(subject, "resource.connect", department_path=path):
+        raise Forbidden
 
 
 def _check_reason(reason: str, was_shown: bool) -> None:

@@ -64,10 +64,6 @@ def was_shown(session: Session, resource_id: str) -> bool:
     return any(row.shown_at for row in _rows(session, resource_id, CredentialState.CURRENT))
 
 
-def names_of(session: Session, resource_id: str) -> list[str]:
-    return [row.name for row in _rows(session, resource_id, CredentialState.CURRENT)]
-
-
 def promote(session: Session, resource_id: str, now: datetime, grace: timedelta) -> datetime:
     """The rotation is through: what was drawn for it is in force, what was in force is valid until
     the time returned."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from controlplane.config import CHECKOUT, Settings
 from controlplane.metering.models import UsageInterval
 from controlplane.people import add_people, load_people
 from controlplane.pipeline import Ask
-from controlplane.provisioning.models import DepartmentSite, Job, Resource
+from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import UNFINISHED, ResourceState
 from controlplane.quotas import load_quotas
 from controlplane.service_requests.models import ServiceRequest
@@ -403,14 +402,3 @@ def remove_projects(admin: Connection, suffix: str) -> None:
         admin.identity.delete_project(project)
         for group in admin.network.security_groups(project_id=project.id):
             admin.network.delete_security_group(group)
-
-
-def copy_folder(source: Path, target: Path) -> Path:
-    shutil.copytree(source, target)
-    return target
-
-
-def sites_ready(control_plane: ControlPlane) -> bool:
-    with control_plane.db.read() as session:
-        states = list(session.scalars(sa.select(DepartmentSite.state)))
-    return bool(states) and all(state == "ready" for state in states)
