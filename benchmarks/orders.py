@@ -149,7 +149,8 @@ class Orders:
 
     def _images_are_known(self) -> bool:
         with self.plane.db.read() as session:
-            pools = session.scalars(sa.select(Pool).where(Pool.zone == "internet")).all()
+            of_machines = Pool.zone == "internet", Pool.engine == "openstack"
+            pools = session.scalars(sa.select(Pool).where(*of_machines)).all()
             return bool(pools) and all(pool.cloud_images for pool in pools)
 
     def _delivered(self, request_ids: Sequence[int]) -> bool:
