@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from lab import away, ports, processes, unprivileged
-from lab.errors import LabError
+from lab import away, ports, unprivileged
 from lab.kubernetes import (
     CONTROL_PLANE,
     builds,
@@ -28,22 +24,10 @@ from lab.kubernetes.commands import HEALTH
 from lab.kubernetes.context import Context
 from lab.kubernetes.launcher import Launcher
 from lab.kubernetes.paths import Paths
+from lab.part import ServiceStatus, service_status, turn
 from lab.progress import Progress
 from lab.settings import Settings
 from lab.unprivileged import User
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """One program as it is now; `died`: it was started and is gone without a stop."""
-
-    name: str
-    state: Literal["ready", "starting", "died", "stopped"]
-    pid: int | None
-    rss_mib: int
-    endpoint: str
-    log: str
-    fault: str
 
 
 @dataclass(frozen=True)
@@ -71,7 +55,8 @@ def start(settings: Settings, progress: Progress) -> Status:
 
     Raises LabError; then nothing that it started runs on.
     """
-    with _locked(paths.paths_of(settings)):
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         before = status(settings)
         if before.ready:
             return before
@@ -95,7 +80,8 @@ def stop(settings: Settings, progress: Progress) -> list[str]:
     """Ends node and control plane; returns the names of what ran. Objects and volumes are kept."""
     if not settings.home.exists():
         return []
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         return _stop(where, progress)
 
 
@@ -103,7 +89,8 @@ def reset(settings: Settings, progress: Progress) -> None:
     """Stops everything and wipes the state; programs, images and the ports stay."""
     if not settings.home.exists():
         return
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         _stop(where, progress)
         with progress.step("wipe the state"):
             paths.wipe_state(settings)
@@ -113,7 +100,8 @@ def clean(settings: Settings, progress: Progress) -> None:
     """Stops everything and removes all that the embedded Kubernetes has made."""
     if not settings.home.exists():
         return
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         _stop(where, progress)
     with progress.step("remove state, programs and images"):
         paths.wipe_all(settings)
@@ -217,24 +205,14 @@ def _stop(where: Paths, progress: Progress) -> list[str]:
 
 
 def _service_status(where: Paths, context: Context | None, name: str) -> ServiceStatus:
-    process = processes.noted(where.pid(name))
-    state: Literal["ready", "starting", "died", "stopped"]
-    if process is None or context is None:
-        state = "stopped"
-    elif not process.alive():
-        state = "died"
-    else:
-        state = "ready" if launcher.is_healthy(context, name) else "starting"
-    alive = process if state in ("ready", "starting") else None
     port = HEALTH.get(name)
-    return ServiceStatus(
-        name=name,
-        state=state,
-        pid=alive.pid if alive else None,
-        rss_mib=alive.rss_mib() if alive else 0,
+    return service_status(
+        name,
+        where.pid(name),
+        is_ready=lambda: context is not None and launcher.is_healthy(context, name),
+        describe_death=lambda: launcher.describe_death(where, name),
         endpoint=context.url(port[0]) if context and port else "",
-        log=str(where.log(name)),
-        fault=launcher.describe_death(where, name) if state == "died" else "",
+        log=where.log(name),
     )
 
 
@@ -248,18 +226,3 @@ def _node_status(where: Paths, now: node.Node) -> ServiceStatus:
         log=str(where.log("node")),
         fault=launcher.describe_death(where, "node") if now.state == "died" else "",
     )
-
-
-@contextlib.contextmanager
-def _locked(where: Paths) -> Iterator[Paths]:
-    """One start, stop or reset at a time."""
-    try:
-        where.home.mkdir(parents=True, exist_ok=True)
-        file = where.lock.open("a")
-    except PermissionError as error:
-        raise LabError(
-            f"{where.home} belongs to another user: run this as that user, or set LAB_HOME"
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield where

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lab import debian
 from lab.errors import LabError
-from lab.kubernetes import debian
 from lab.progress import Progress
 
 RECIPES = Path(__file__).with_name("recipes")

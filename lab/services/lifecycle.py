@@ -7,19 +7,18 @@ engine's programs are its own too: helpers, or what somebody's kill left.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal
 
-from lab import away, ports, processes, unprivileged
+from lab import away, part, ports, processes, unprivileged
 from lab.errors import LabError
 from lab.processes import Process
 from lab.progress import Progress
@@ -67,19 +66,9 @@ def entrance(engine: Engine, settings: Settings) -> Path:
     return services_folder(settings) / engine.name
 
 
-@contextlib.contextmanager
-def turn(settings: Settings) -> Iterator[None]:
+def turn(settings: Settings) -> AbstractContextManager[None]:
     """One start, stop or reset at a time. Raises LabError if the home is another user's."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    try:
-        file = (settings.home / "services.lock").open("a")
-    except PermissionError as error:
-        raise LabError(
-            f"{settings.home} belongs to another user: run this as that user, or set LAB_HOME"
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return part.turn(settings.home, settings.home / "services.lock")
 
 
 def user_of(settings: Settings) -> User:

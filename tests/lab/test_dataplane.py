@@ -19,10 +19,11 @@ from typing import Any
 import paramiko
 import pytest
 
+from lab.host import picture as host
 from lab.openstack import dataplane
-from lab.openstack.dataplane.commands import pid_from, pids_inside, run
+from lab.openstack.dataplane.commands import pid_from, pids_inside
 from lab.openstack.dataplane.layout import Layout
-from tests.lab import host
+from lab.tool import run
 from tests.lab.capture import Capture
 from tests.lab.cloud import Department, Lab, Machine, until
 

@@ -23,10 +23,10 @@ from pathlib import Path
 import pytest
 
 from lab import ports
+from lab.host import picture as host
 from lab.kubernetes import CONTROL_PLANE
 from lab.kubernetes.node import tools
 from lab.unprivileged import User
-from tests.lab import host
 from tests.lab.capture import Capture
 from tests.lab.cloud import until
 from tests.lab.pods import (

@@ -7,9 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import away
+from lab import away, debian
 from lab.errors import LabError
-from lab.kubernetes import debian
 
 PACKAGES = ("runc", "nftables")
 #: Every Debian has these, and its programs need its own.

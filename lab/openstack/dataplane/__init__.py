@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.openstack.dataplane import guest, hypervisor, network, ovn, packages, record
+from lab.openstack.dataplane import guest, hypervisor, network, ovn, packages
 from lab.openstack.dataplane import probe as machine
 from lab.openstack.dataplane.commands import end_processes, namespace_id, pids_inside
 from lab.openstack.dataplane.layout import Layout
@@ -111,7 +111,7 @@ def purge(settings: Settings, paths: Paths, say: Say) -> None:
     down(settings, paths, say)
     packages.remove(layout, say)
     wipe(settings)
-    if not record.load(layout.record_file):  # kept while packages had to stay
+    if not layout.record_file.exists():  # kept while packages had to stay
         shutil.rmtree(layout.folder)
 
 

@@ -1,68 +1,26 @@
-"""Runs the host's command-line tools, and ends processes of ours without hitting a stranger's."""
+"""Runs tools inside the data plane's namespace, and ends processes without hitting a stranger's."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from lab.errors import LabError
 from lab.openstack.dataplane.layout import Layout
+from lab.tool import ToolError, run
 
 # TASK_COMM_LEN without its closing zero.
 COMM_LENGTH = 15
-
-
-class DataPlaneError(LabError):
-    """The data plane could not do a step: says which, and what the tool answered."""
-
-
-def run(
-    argv: Sequence[str | Path],
-    *,
-    stdin: str | None = None,
-    timeout_s: float = 60,
-    env: Mapping[str, str] | None = None,
-    check: bool = True,
-) -> str:
-    """Run a tool to its end and return what it printed.
-
-    `env` is added to the present environment. Raises DataPlaneError when the tool is missing,
-    takes longer than `timeout_s` seconds or, with `check`, leaves with a status other than 0.
-    """
-    words = [str(word) for word in argv]
-    try:
-        done = subprocess.run(
-            words,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            env={**os.environ, **(env or {})},
-            check=False,
-        )
-    except FileNotFoundError as missing:
-        raise DataPlaneError(f"{words[0]} is not installed") from missing
-    except subprocess.TimeoutExpired as late:
-        raise DataPlaneError(f"`{' '.join(words)}` took over {timeout_s:.0f} s") from late
-    if check and done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines()[-5:]
-        raise DataPlaneError(
-            f"`{' '.join(words)}` failed with status {done.returncode}: {' / '.join(said)}"
-        )
-    return done.stdout
 
 
 def succeeds(argv: Sequence[str | Path], *, timeout_s: float = 60) -> bool:
     """Whether the tool leaves with status 0."""
     try:
         run(argv, timeout_s=timeout_s)
-    except DataPlaneError:
+    except ToolError:
         return False
     return True
 

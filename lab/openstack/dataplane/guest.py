@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lab.openstack.dataplane.commands import DataPlaneError, run
 from lab.openstack.dataplane.layout import Layout
 from lab.openstack.planes import ImageFile
+from lab.tool import ToolError, run
 
 IMAGE_NAME = "lab-tiny"
 LOGIN_USER = "root"
@@ -52,7 +52,7 @@ def blank_disk_file(layout: Layout) -> Path:
 def build(layout: Layout, say: Callable[[str], None]) -> None:
     """Build kernel, ramdisk and blank disk, unless the same inputs built them before.
 
-    Raises DataPlaneError when a package cannot be fetched.
+    Raises ToolError when a package cannot be fetched.
     """
     kernel_package = _kernel_package()
     digest = _inputs_digest(kernel_package)
@@ -74,7 +74,7 @@ def _kernel_package() -> str:
     for line in run(["apt-cache", "depends", "linux-image-cloud-amd64"]).splitlines():
         if line.strip().startswith("Depends: "):
             return line.split()[1]
-    raise DataPlaneError("apt knows no linux-image-cloud-amd64: run `apt-get update`")
+    raise ToolError("apt knows no linux-image-cloud-amd64: run `apt-get update`")
 
 
 def _inputs_digest(kernel_package: str) -> str:

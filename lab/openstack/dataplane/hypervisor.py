@@ -9,15 +9,9 @@ import time
 from pathlib import Path
 
 from lab.openstack.dataplane import ovn
-from lab.openstack.dataplane.commands import (
-    DataPlaneError,
-    end_processes,
-    inside,
-    pid_from,
-    run,
-    succeeds,
-)
+from lab.openstack.dataplane.commands import end_processes, inside, pid_from, succeeds
 from lab.openstack.dataplane.layout import Layout
+from lab.tool import ToolError, run
 
 SHUTDOWN_GRACE_S = 15
 _START_WAIT_S = 30
@@ -61,7 +55,7 @@ def up(layout: Layout, *, use_kvm: bool, guest_files: Path) -> None:
 
     `use_kvm` False hides /dev/kvm from it: a device that opens but runs no kernel makes libvirt
     probe QEMU anew at every call. `guest_files` is where nova keeps the guests' disks.
-    Raises DataPlaneError naming the log.
+    Raises ToolError naming the log.
     """
     if running(layout):
         return
@@ -77,13 +71,13 @@ def up(layout: Layout, *, use_kvm: bool, guest_files: Path) -> None:
     script = 'log=$1; shift; exec "$@" < /dev/null > "$log" 2>&1'
     try:
         run(["sh", "-c", script, "sh", log, *inside(layout, words)], env=ovn.environment(layout))
-    except DataPlaneError as error:
+    except ToolError as error:
         said = " / ".join(log.read_text().splitlines()[-5:])
-        raise DataPlaneError(f"libvirtd did not start: {said}") from error
+        raise ToolError(f"libvirtd did not start: {said}") from error
     deadline = time.monotonic() + _START_WAIT_S
     while not succeeds(_virsh(layout, "version"), timeout_s=_START_WAIT_S):
         if time.monotonic() > deadline:
-            raise DataPlaneError(f"libvirtd does not answer after {_START_WAIT_S} s (log: {log})")
+            raise ToolError(f"libvirtd does not answer after {_START_WAIT_S} s (log: {log})")
         time.sleep(0.1)
 
 

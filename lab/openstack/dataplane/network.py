@@ -11,13 +11,9 @@ import sys
 from pathlib import Path
 
 from lab import ranges
-from lab.openstack.dataplane.commands import (
-    inside,
-    namespace_id,
-    run,
-    succeeds,
-)
+from lab.openstack.dataplane.commands import inside, namespace_id, succeeds
 from lab.openstack.dataplane.layout import Layout
+from lab.tool import run
 
 OFFLOAD_SCRIPT = Path(__file__).with_name("offload.py")
 

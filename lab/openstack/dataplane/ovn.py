@@ -10,15 +10,9 @@ import time
 from pathlib import Path
 
 from lab.openstack.dataplane import network
-from lab.openstack.dataplane.commands import (
-    DataPlaneError,
-    end_processes,
-    inside,
-    pid_from,
-    run,
-    succeeds,
-)
+from lab.openstack.dataplane.commands import end_processes, inside, pid_from, succeeds
 from lab.openstack.dataplane.layout import CHASSIS, PHYSICAL_NETWORK, Layout
+from lab.tool import ToolError, run
 
 _SCHEMAS = {
     "conf": "/usr/share/openvswitch/vswitch.ovsschema",
@@ -60,7 +54,7 @@ def running(layout: Layout) -> dict[str, bool]:
 def up(layout: Layout) -> None:
     """Start what does not run and give br-ex the external gateway's address.
 
-    Raises DataPlaneError naming the log when a daemon does not come up.
+    Raises ToolError naming the log when a daemon does not come up.
     """
     for folder in (layout.ovs_folder, layout.ovn_folder, layout.log_folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +79,8 @@ def _start(layout: Layout, daemon: str, argv: list[str | Path]) -> None:
     options = [f"--pidfile={pid_file}", "--detach", f"--log-file={log}", *_LOGGING]
     try:
         run(inside(layout, [*argv, *options]), env=environment(layout))
-    except DataPlaneError as error:
-        raise DataPlaneError(f"{daemon} did not start (log: {log}): {error}") from error
+    except ToolError as error:
+        raise ToolError(f"{daemon} did not start (log: {log}): {error}") from error
 
 
 def _start_databases(layout: Layout) -> None:
@@ -147,7 +141,7 @@ def _external_bridge(layout: Layout) -> None:
     while not succeeds(inside(layout, ["ip", "link", "show", "br-ex"])):
         if time.monotonic() > deadline:
             log = layout.log_folder / "ovs-vswitchd.log"
-            raise DataPlaneError(f"ovs-vswitchd made no br-ex in {_BRIDGE_WAIT_S} s (log: {log})")
+            raise ToolError(f"ovs-vswitchd made no br-ex in {_BRIDGE_WAIT_S} s (log: {log})")
         time.sleep(0.1)
     network.offload(layout, "br-ex")
     gateway = f"{layout.ranges.external_gateway}/{layout.ranges.external.prefixlen}"

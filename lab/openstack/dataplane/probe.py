@@ -46,7 +46,7 @@ def ask(layout: Layout) -> ProbeResult:
     try:
         if shutil.which("ip"):  # else it comes with the packages, and `prepare` checks
             network.check_ranges(layout)
-        coming = packages.check_installable(packages.missing())
+        coming = packages.would_install()
     except LabError as error:
         return ProbeResult(False, str(error))
     return ProbeResult(True, "root on Debian, packages at hand", coming)

@@ -20,7 +20,7 @@ class Apt:
 
     def __init__(self, folder: Path) -> None:
         if shutil.which("apt-get") is None:
-            raise LabError("apt-get is not here: pods need a Debian machine")
+            raise LabError("apt-get is not here: this needs Debian's packages")
         self._folder = folder
         self._own_lists = folder / "lists"
         self._empty_status = folder / "status"

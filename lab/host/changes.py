@@ -1,4 +1,4 @@
-"""Remembers what the data plane changed on the host, so that `purge` undoes that and no more."""
+"""Remembers what the lab changed on the machine, so that undoing takes back that and no more."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass
 class HostChanges:
-    """Debian packages, users and groups that were not there before the data plane came."""
+    """Debian packages, users, groups and folders that were not there before the lab came."""
 
     packages: list[str] = field(default_factory=list)
     users: list[str] = field(default_factory=list)

@@ -1,7 +1,8 @@
-"""A picture of the machine, to prove that the lab leaves it as it was."""
+"""A picture of the machine: what the lab could change, and what of it came or went."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,12 +11,14 @@ LISTED = ("/etc", "/run", "/var/lib", "/var/log", "/var/cache", "/dev")
 
 
 def picture() -> dict[str, set[str]]:
-    """Everything the real data plane could change, by kind, as comparable lines."""
+    """Everything the lab could change, by kind, as comparable lines."""
     return {
         "links": _lines("ip", "-o", "link"),
         "addresses": _lines("ip", "-o", "addr"),
         "routes": _lines("ip", "route", "show", "table", "all"),
         "rules": _lines("ip", "rule"),
+        "packet filter": _lines("nft", "list", "ruleset"),
+        "network namespaces": _lines("ip", "netns", "list"),
         "mounts": _mounts(),
         "packages": _lines("dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"),
         "users": _file("/etc/passwd"),
@@ -36,8 +39,17 @@ def differences(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict
     return {kind: lines for kind, lines in found.items() if lines}
 
 
+def gone(before: dict[str, set[str]], after: dict[str, set[str]]) -> dict[str, list[str]]:
+    """Per kind what was there before and is not there after, sorted; only kinds with something."""
+    lost = {kind: sorted(before[kind] - after[kind]) for kind in before}
+    return {kind: lines for kind, lines in lost.items() if lines}
+
+
 def _lines(*command: str) -> set[str]:
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    """What a tool prints; nothing where the machine does not have it or it may not ask."""
+    if shutil.which(command[0]) is None:
+        return set()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     # an interface's counters of time and its number differ without anybody's doing
     return {line.partition(" valid_lft")[0].partition(": ")[2] or line
             for line in done.stdout.splitlines()}  # fmt: skip
