@@ -1,24 +1,27 @@
-"""`python -m lab.city run|stop|status|clean`: the main job of this checkout, by one command."""
+"""`python -m lab.city run|start|serve|status|stop|clean`: the main job, by one command."""
 
 from __future__ import annotations
 
-import shutil
+import json
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict
 
 import click
 from rich.console import Console
+from rich.table import Table
 
+from lab.city import whole
 from lab.city.database_story import DatabaseStory
 from lab.city.server import Server, load_settings, server_of
 from lab.city.story import Story, print_people
+from lab.command_line import as_json
+from lab.command_line import run as run_command
 from lab.errors import LabError
-from lab.kubernetes import cluster
 from lab.openstack import cloud
 from lab.progress import Progress
 from lab.services import endpoints, shared
-from lab.settings import TEST_HOME
+from lab.settings import Settings
 from ui import assets
 
 console = Console(highlight=False)
@@ -41,14 +44,11 @@ def run(once: bool) -> None:
     server: Server | None = None
     try:
         with progress.step("pages' styles, scripts and translations"):
-            assets.build()
-        status = cloud.start(settings, progress)
-        _say_data_plane(status)
+            _build_pages()
+        _say_data_plane(cloud.start(settings, progress))
         shared.start(shared.chosen(SHARED), settings, progress)
         endpoints.write_inventory(settings)
-        server = server_of(settings, status.clouds_yaml, status.data_plane == "real")
-        with progress.step("database, sample city"):
-            server.set_up()
+        server = _prepared_server(settings, progress)
         with progress.step("control plane"):
             server.start()
         Story(server, server.var_dir / "keys", console).tell()
@@ -86,32 +86,69 @@ def _stop(server: Server | None, once: bool) -> None:
 
 
 @main.command()
+def start() -> None:
+    """Start the control plane on the sample city, beside a cloud that runs; no story is told."""
+    progress = Progress(console)
+    with progress.step("control plane"):
+        _prepared_server(load_settings(), progress).start()
+
+
+@main.command()
+def serve() -> None:
+    """As `start`, in the foreground: for a supervisor."""
+    _prepared_server(load_settings(), Progress(console)).serve()
+
+
+def _prepared_server(settings: Settings, progress: Progress) -> Server:
+    """The control plane with pages and database, ready to start. Raises LabError."""
+    status = cloud.status(settings)
+    if not status.ready:
+        raise LabError("OpenStack does not run yet: `python -m lab.openstack start`")
+    with progress.step("pages' styles, scripts and translations"):
+        _build_pages()
+    server = server_of(settings, status.clouds_yaml, status.data_plane == "real")
+    with progress.step("database, sample city"):
+        server.set_up()
+    return server
+
+
+def _build_pages() -> None:
+    try:
+        assets.build()
+    except assets.AssetsError as error:
+        raise LabError(f"pages: {error}") from error
+
+
+@main.command()
+@as_json
+def status(json_: bool) -> None:
+    """Say what runs of the whole lab; exit status 0 if all of it does, 3 if not."""
+    parts = whole.status(load_settings())
+    if json_:
+        click.echo(json.dumps([asdict(part) for part in parts], indent=1))
+    else:
+        table = Table("part", "state", "MiB", "where", "what stands behind it", box=None)
+        for part in parts:
+            state = "ready" if part.ready else "not ready"
+            table.add_row(part.name, state, str(part.rss_mib or ""), part.place, part.behind)
+        console.print(table)
+    sys.exit(0 if all(part.ready for part in parts) else 3)
+
+
+@main.command()
 def stop() -> None:
-    """Stop the control plane and the cloud; everything is kept."""
-    settings = load_settings()
-    if server_of(settings, "", machines_answer=False).stop():
-        click.echo("stopped: control plane")
-    ended = cluster.stop(settings, Progress(console))
-    ended += shared.stop(shared.ENGINES, settings, Progress(console))
-    ended += cloud.stop(settings, Progress(console))
+    """Stop everything; all of it is kept."""
+    ended = whole.stop(load_settings(), Progress(console))
     click.echo(f"stopped: {', '.join(ended) or '-'}")
 
 
 @main.command()
 def clean() -> None:
     """Stop everything and remove all it has made in this checkout and on this machine."""
-    settings = load_settings()
-    server = server_of(settings, "", machines_answer=False)
-    server.stop()
-    for each in (settings, replace(settings, home=settings.home.with_name(TEST_HOME))):
-        # The second: of tests that were killed before they could tidy up.
-        if not each.home.exists():
-            continue
-        cluster.clean(each, Progress(console))
-        shared.clean(each, Progress(console))
-        cloud.clean(each, Progress(console))
-    shutil.rmtree(server.var_dir, ignore_errors=True)
+    taken_back = whole.clean(load_settings(), Progress(console))
+    for kind, lines in taken_back.items():
+        click.echo(f"taken back, {kind} ({len(lines)}): {', '.join(lines) or '-'}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import requests
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PEOPLE = Path(__file__).with_name("people.yml")
 READY_TIMEOUT_S = 60
 STOP_GRACE_S = 15
+SERVE = ("-m", "controlplane.cli", "serve")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Server:
         self.var_dir.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "controlplane.cli", "serve"],
+                [sys.executable, *SERVE],
                 env=self.environment(),
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,
@@ -124,6 +126,14 @@ class Server:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
                 raise LabError(f"the control plane did not start; {self.log}:\n{tail}")
             time.sleep(0.1)
+
+    def serve(self) -> NoReturn:
+        """Becomes the control plane, in the foreground, for a supervisor that starts it again."""
+        self.stop()
+        self.var_dir.mkdir(parents=True, exist_ok=True)
+        processes.note(os.getpid(), self.pid_file)  # exec keeps pid and start time
+        os.chdir(CHECKOUT)
+        os.execve(sys.executable, [sys.executable, *SERVE], self.environment())  # noqa: S606
 
     def stop(self) -> bool:
         """Ends it; returns whether it ran."""
