@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from controlplane import audit
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
+from controlplane.bad_ends import BadEnds
 from controlplane.catalogue.services import Action, Service
 from controlplane.clock import Clock
 from controlplane.config import Settings
@@ -24,7 +25,7 @@ from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
-from controlplane.jobs import enqueue_action, parent_in, sync_quota
+from controlplane.jobs import parent_in, sync_quota
 from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
@@ -43,12 +44,19 @@ UNKNOWN_SERVICE_SECONDS = 60
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a claimed job is not to be run; `is_final`: no later try can help."""
+
+    reason: str
+    is_final: bool
+
+
+@dataclass(frozen=True)
 class Run:
     """A claimed job with all that its playbook run needs; holds no database row.
 
-    `trouble`: why it cannot run now (a key is missing). `was_taken_before`: an earlier worker may
-    have left its run behind. `give_up`: why the job is not to be run but to be failed, once nothing
-    of it runs any more.
+    `was_taken_before`: an earlier worker may have left its run behind. `refusal`: the job is not to
+    be run but to be failed, once nothing of it runs any more.
     """
 
     job_id: int
@@ -61,14 +69,13 @@ class Run:
     project: str
     extravars: Mapping[str, Any]
     proves_login: bool
-    trouble: str = ""
     was_taken_before: bool = False
-    give_up: str = ""
+    refusal: Refusal | None = None
 
     @property
     def never_began(self) -> bool:
-        """Given up before any worker ran it: nothing of it is on the cloud."""
-        return bool(self.give_up) and not self.was_taken_before
+        """Refused before any worker ran it: nothing of it is on the cloud."""
+        return self.refusal is not None and not self.was_taken_before
 
 
 class Delivery:
@@ -83,6 +90,7 @@ class Delivery:
         self.catalogue = catalogue
         self.settings = settings
         self.clock = clock
+        self.bad_ends = BadEnds(catalogue, settings, clock)
 
     @property
     def _lease(self) -> timedelta:
@@ -145,7 +153,7 @@ class Delivery:
             ).first()
         )
         action = self._action(job)
-        secrets, trouble = self._secrets(session, job, action)
+        secrets, missing_key = self._secrets(session, job, action)
         return Run(
             job_id=job.id,
             job_number=job.number,
@@ -156,29 +164,29 @@ class Delivery:
             cloud=site.cloud,
             project=site.project,
             extravars={**self._extravars(session, job, site, pool), **secrets},
-            trouble=trouble,
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             was_taken_before=_was_taken_before(job),
-            give_up=_reason_to_give_up(job),
+            refusal=_end_of(job) or missing_key,
         )
 
     def _secrets(
         self, session: Session, job: Job, action: Action | None
-    ) -> tuple[dict[str, Any], str]:
+    ) -> tuple[dict[str, Any], Refusal | None]:
         """`secrets` that shall be in force after the run and `previous_secrets`; or why not."""
         if job.resource is None:
-            return {}, ""
+            return {}, None
         keyring = Keyring(self.settings.credential_keys)
         try:
             opened = credentials.open_all(session, keyring, job.resource.id)
         except ConfigurationMissing as missing:
-            return {}, f"this deployment lacks {missing.params['what']}"
+            reason = f"this deployment lacks {missing.params['what']}"
+            return {}, Refusal(reason, is_final=False)
         current = opened.get(CredentialState.CURRENT, {})
         previous = opened.get(CredentialState.PREVIOUS, {})
         if action is not None and action.rotates:
             drawn = opened.get(CredentialState.NEXT, {})
-            return {"secrets": {**current, **drawn}, "previous_secrets": current}, ""
-        return {"secrets": current, "previous_secrets": previous}, ""
+            return {"secrets": {**current, **drawn}, "previous_secrets": current}, None
+        return {"secrets": current, "previous_secrets": previous}, None
 
     def _extravars(
         self, session: Session, job: Job, site: DepartmentSite, pool: Pool | None
@@ -229,10 +237,6 @@ class Delivery:
                 related[key] = {"resource_id": parent.id, "outputs": parent.outputs}
         return related
 
-    def _kind(self, job: Job) -> str:
-        action = self._action(job)
-        return action.kind if action else ""
-
     def _action(self, job: Job) -> Action | None:
         service = self.catalogue.get(job.service)
         return service.action(job.action) if service else None
@@ -249,7 +253,8 @@ class Delivery:
                 self._complete_site(session, job, outputs)
                 return
             resource = provisioning.lock_resource(session, job.resource.id)
-            kind = self._kind(job)
+            action = self._action(job)
+            kind = action.kind if action else ""
             if job.payload.get("cleanup"):
                 credentials.forget(session, resource.id)
                 admission.release_request(session, resource.request_id, now)
@@ -318,13 +323,16 @@ class Delivery:
         credentials.forget(session, resource.id)
         admission.release_resource(session, resource.id, now)
         self._meter(session, resource, {})
-        self._audit(session, "resource_retired", resource)
+        provisioning.audit_resource(session, audit.SYSTEM, "resource_retired", resource, now)
 
     def _fulfil(self, session: Session, job: Job, resource: Resource) -> None:
         assert job.request_id is not None
         request = requests.lock_request(session, job.request_id)
-        requests.move_request(request, "deliver", self.clock())
-        self._audit(session, "request_fulfilled", resource, request=request.number)
+        now = self.clock()
+        requests.move_request(request, "deliver", now)
+        provisioning.audit_resource(
+            session, audit.SYSTEM, "request_fulfilled", resource, now, request=request.number
+        )
 
     def _meter(self, session: Session, resource: Resource, held: Mapping[str, int]) -> None:
         request = session.get_one(ServiceRequest, resource.request_id)
@@ -337,7 +345,7 @@ class Delivery:
             at=self.clock(),
         )
 
-    # --- a bad end ------------------------------------------------------------------------------
+    # --- a bad end: what follows is in `bad_ends` ------------------------------------------------
 
     def fail(self, run: Run, error: str, *, cancelled: bool = False, final: bool = False) -> bool:
         """The run went wrong: another try later, or the end; returns whether it is the end.
@@ -353,7 +361,7 @@ class Delivery:
                 provisioning.retry_job(job, now + delay, error)
                 return False
             provisioning.end_job(job, _bad_end(job, cancelled), now, error)
-            self._after_a_bad_end(session, job, error, began=not run.never_began)
+            self.bad_ends.follow(session, job, error, began=not run.never_began)
             return True
 
     def wait_for_cloud(self, run: Run, error: str) -> bool:
@@ -372,92 +380,19 @@ class Delivery:
                 return False
         return self.fail(run, error)
 
-    def _after_a_bad_end(self, session: Session, job: Job, error: str, *, began: bool) -> None:
-        if job.resource is None:
-            if job.action == provisioning.ONBOARD and job.site is not None:
-                job.site.state = SiteState.FAILED
-            return
-        if job.payload.get("cleanup") or job.payload.get("revert"):
-            return  # engineers see the failed job and try it again; nothing is given back unproven
-        resource = provisioning.lock_resource(session, job.resource.id)
-        kind = self._kind(job)
-        if kind == "create":
-            self._fail_request(session, job, error)
-            self._give_up_build(session, resource, began)
-        elif kind == "change":
-            self._fail_request(session, job, error)
-            self._go_back(session, job, resource, began)
-        elif kind == "operate":
-            credentials.drop(session, resource.id, CredentialState.NEXT)
-
-    def _give_up_build(self, session: Session, resource: Resource, began: bool) -> None:
-        """Hold and quota come back once the cloud is known to be clean: at once if it was."""
-        now = self.clock()
-        resource.state = ResourceState.FAILED
-        resource.parent_id = None
-        if not began:
-            admission.release_request(session, resource.request_id, now)
-            return
-        service = self.catalogue[resource.service]
-        payload = {"spec": resource.spec, "cleanup": True}
-        retire = service.actions["retire"]
-        enqueue_action(session, self.settings, service, retire, resource, now, payload)
-
-    def _go_back(self, session: Session, job: Job, resource: Resource, began: bool) -> None:
-        """A change half done is undone by the same playbook with before and after exchanged."""
-        assert job.request_id is not None
-        if not began:
-            resource.state = job.payload["resume_state"]
-            admission.release_request(session, job.request_id, self.clock())
-            return
-        service = self.catalogue[resource.service]
-        payload = {
-            "spec": job.payload["previous_spec"],
-            "previous_spec": job.payload["spec"],
-            "resume_state": job.payload["resume_state"],
-            "revert": True,
-        }
-        enqueue_action(
-            session,
-            self.settings,
-            service,
-            service.actions[job.action],
-            resource,
-            self.clock(),
-            payload,
-            request_id=job.request_id,
-        )
-
-    def _fail_request(self, session: Session, job: Job, error: str) -> None:
-        assert job.request_id is not None
-        request = requests.lock_request(session, job.request_id)
-        requests.move_request(request, "fail", self.clock(), error[:500])
-        assert job.resource is not None
-        self._audit(session, "request_failed", job.resource, request=request.number)
-
-    def _audit(self, session: Session, event: str, resource: Resource, **data: Any) -> None:
-        audit.record(
-            session,
-            audit.SYSTEM,
-            event,
-            at=self.clock(),
-            object_type="resource",
-            object_id=resource.number,
-            department_id=resource.department_id,
-            **data,
-        )
-
 
 def _was_taken_before(job: Job) -> bool:
     """Whether a worker had the job before the one that has it now: it may have done something."""
     return job.fence > 1
 
 
-def _reason_to_give_up(job: Job) -> str:
-    """Why a claimed job is not to be run, or nothing."""
+def _end_of(job: Job) -> Refusal | None:
+    """Whether a claimed job has come to its end without a run."""
     if job.cancel_asked:
-        return "cancelled"
-    return "its worker died at every try" if job.attempt > job.attempts_max else ""
+        return Refusal("cancelled", is_final=True)
+    if job.attempt > job.attempts_max:
+        return Refusal("its worker died at every try", is_final=True)
+    return None
 
 
 def _bad_end(job: Job, cancelled: bool) -> JobState:

@@ -307,16 +307,8 @@ class Operations:
     def _audit(
         self, session: Session, subject: Subject, event: str, resource: Resource, **data: Any
     ) -> None:
-        audit.record(
-            session,
-            Actor(subject.person_id, subject.name),
-            event,
-            at=self.clock(),
-            object_type="resource",
-            object_id=resource.number,
-            department_id=resource.department_id,
-            **data,
-        )
+        actor = Actor(subject.person_id, subject.name)
+        provisioning.audit_resource(session, actor, event, resource, self.clock(), **data)
 
     def _audit_job(self, session: Session, subject: Subject, event: str, job: Job) -> None:
         audit.record(

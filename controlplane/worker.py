@@ -153,11 +153,9 @@ class Worker:
         folder = self.settings.jobs_dir / run.job_number
         if run.was_taken_before and end_stale_run(folder):
             log.warning("job %s: ended what a dead worker had left running", run.job_number)
-        if run.give_up:
-            self.delivery.fail(run, run.give_up, final=True)
+        if run.refusal is not None:
+            self.delivery.fail(run, run.refusal.reason, final=run.refusal.is_final)
             return
-        if run.trouble:
-            raise CloudRefused(reason=run.trouble)
         cloud = self.clouds.get(run.cloud)
         if cloud is None:
             raise CloudRefused(reason=f"no cloud {run.cloud} in the clouds file")

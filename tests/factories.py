@@ -89,8 +89,8 @@ class City:
         done = []
         delivery = self.control_plane.delivery
         while (run := delivery.claim("test:1")) is not None:
-            if run.give_up:
-                delivery.fail(run, run.give_up, final=True)
+            if run.refusal is not None:
+                delivery.fail(run, run.refusal.reason, final=run.refusal.is_final)
                 continue
             delivery.complete(run, outputs or {"server_id": "s-1"})
             done.append(run.action)

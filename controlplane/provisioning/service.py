@@ -11,6 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
+from controlplane import audit
+from controlplane.audit import Actor
 from controlplane.clock import LOCAL_ZONE
 from controlplane.errors import NotFound, ResourceBusy, StateConflict
 from controlplane.provisioning.models import DepartmentSite, Job, JobStep, Resource
@@ -220,6 +222,22 @@ def lock_resource(session: Session, resource_id: str) -> Resource:
     if resource is None:
         raise NotFound
     return resource
+
+
+def audit_resource(
+    session: Session, actor: Actor, event: str, resource: Resource, at: datetime, **data: Any
+) -> None:
+    """An event of a resource, in the transaction of its change."""
+    audit.record(
+        session,
+        actor,
+        event,
+        at=at,
+        object_type="resource",
+        object_id=resource.number,
+        department_id=resource.department_id,
+        **data,
+    )
 
 
 def check_idle(session: Session, resource: Resource) -> None:

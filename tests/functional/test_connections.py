@@ -186,9 +186,11 @@ def test_a_run_without_the_key_says_so_and_is_tried_again(city: City) -> None:
     kept = keys.read_text()
     keys.write_text(Fernet.generate_key().decode())
     run = claimed(city, "provision")
-    assert "the key that sealed password" in run.trouble
+    assert run.refusal is not None
+    assert not run.refusal.is_final
+    assert "the key that sealed password" in run.refusal.reason
     assert "secrets" not in run.extravars
-    city.control_plane.delivery.fail(run, run.trouble)
+    city.control_plane.delivery.fail(run, run.refusal.reason)
     keys.write_text(kept)
     city.clock.advance(minutes=11)
     assert claimed(city, "provision").extravars["secrets"]["password"]

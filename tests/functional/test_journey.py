@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from controlplane.admission.models import QuotaBound
 from controlplane.admission.service import counter_differences
 from controlplane.approval.rules import Decision, Outcome
+from controlplane.delivery import Refusal
 from controlplane.errors import (
     AdmissionRefused,
     Forbidden,
@@ -324,13 +325,14 @@ def test_a_job_whose_worker_dies_at_every_try_ends(city: City) -> None:
     for _ in range(3):
         run = delivery.claim("a:1")
         assert run is not None
-        assert not run.give_up
+        assert run.refusal is None
         city.clock.advance(minutes=1)
     last = delivery.claim("a:1")
     assert last is not None
-    assert (last.give_up, last.was_taken_before) == ("its worker died at every try", True)
+    assert last.refusal == Refusal("its worker died at every try", is_final=True)
+    assert last.was_taken_before
     assert city.deliver() == [], "the worker first ends what may still run of it"
-    delivery.fail(last, last.give_up, final=True)
+    delivery.fail(last, last.refusal.reason, final=True)
     assert city.deliver() == ["retire"]
     assert state_of(city, request_id) == "failed"
 

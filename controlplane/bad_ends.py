@@ -1,0 +1,98 @@
+"""What follows when a job ends badly: for its request, its resource, the claims and the secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from controlplane import audit
+from controlplane.admission import service as admission
+from controlplane.catalogue.services import Service
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.rules import CredentialState
+from controlplane.jobs import enqueue_action
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.rules import ResourceState, SiteState
+from controlplane.service_requests import service as requests
+
+
+class BadEnds:
+    """Works within the transaction that ends the job."""
+
+    def __init__(self, catalogue: Mapping[str, Service], settings: Settings, clock: Clock) -> None:
+        self.catalogue = catalogue
+        self.settings = settings
+        self.clock = clock
+
+    def follow(self, session: Session, job: Job, error: str, *, began: bool) -> None:
+        """`began`: whether anything of the job may be on the cloud."""
+        if job.resource is None:
+            if job.action == provisioning.ONBOARD and job.site is not None:
+                job.site.state = SiteState.FAILED
+            return
+        if job.payload.get("cleanup") or job.payload.get("revert"):
+            return  # engineers see the failed job and try it again; nothing is given back unproven
+        resource = provisioning.lock_resource(session, job.resource.id)
+        service = self.catalogue.get(job.service)
+        action = service.action(job.action) if service else None
+        kind = action.kind if action else ""
+        if kind == "create":
+            self._fail_request(session, job, error)
+            self._give_up_build(session, resource, began)
+        elif kind == "change":
+            self._fail_request(session, job, error)
+            self._go_back(session, job, resource, began)
+        elif kind == "operate":
+            credentials.drop(session, resource.id, CredentialState.NEXT)
+
+    def _give_up_build(self, session: Session, resource: Resource, began: bool) -> None:
+        """Hold and quota come back once the cloud is known to be clean: at once if it was."""
+        now = self.clock()
+        resource.state = ResourceState.FAILED
+        resource.parent_id = None
+        if not began:
+            admission.release_request(session, resource.request_id, now)
+            return
+        service = self.catalogue[resource.service]
+        payload = {"spec": resource.spec, "cleanup": True}
+        retire = service.actions["retire"]
+        enqueue_action(session, self.settings, service, retire, resource, now, payload)
+
+    def _go_back(self, session: Session, job: Job, resource: Resource, began: bool) -> None:
+        """A change half done is undone by the same playbook with before and after exchanged."""
+        assert job.request_id is not None
+        if not began:
+            resource.state = job.payload["resume_state"]
+            admission.release_request(session, job.request_id, self.clock())
+            return
+        service = self.catalogue[resource.service]
+        payload = {
+            "spec": job.payload["previous_spec"],
+            "previous_spec": job.payload["spec"],
+            "resume_state": job.payload["resume_state"],
+            "revert": True,
+        }
+        enqueue_action(
+            session,
+            self.settings,
+            service,
+            service.actions[job.action],
+            resource,
+            self.clock(),
+            payload,
+            request_id=job.request_id,
+        )
+
+    def _fail_request(self, session: Session, job: Job, error: str) -> None:
+        assert job.request_id is not None
+        assert job.resource is not None
+        now = self.clock()
+        request = requests.lock_request(session, job.request_id)
+        requests.move_request(request, "fail", now, error[:500])
+        provisioning.audit_resource(
+            session, audit.SYSTEM, "request_failed", job.resource, now, request=request.number
+        )
