@@ -1,10 +1,14 @@
 # Every command of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop clean test test-lab lint format lock check bench-pages bench-provisioning
+.PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-lab lint format lock check \
+	bench-pages bench-provisioning
 
 PY := .venv/bin/python
 SYSTEM_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
+
+LAB_PLAYBOOK := ANSIBLE_CALLBACK_RESULT_FORMAT=yaml ANSIBLE_DISPLAY_SKIPPED_HOSTS=false \
+	.venv/bin/ansible-playbook -i playbooks/lab/hosts.yml playbooks/lab
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,13 +30,25 @@ clean: ## stop everything and remove all that was made, in the checkout and on t
 	@rm -rf .venv var ui/node_modules ui/static/vendor benchmarks/out build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+lab: setup ## the whole lab on this Debian host by playbooks/lab/, as `vagrant up` brings it up in a machine of its own
+	@$(LAB_PLAYBOOK)/site.yml
+
+lab-status: setup ## what runs of the lab, where, and what stands behind it
+	@$(PY) -m lab.city status
+
+lab-stop: setup ## stop the lab; everything is kept
+	@$(LAB_PLAYBOOK)/stop.yml
+
+lab-clean: setup ## take the lab back: the host as it was before, with a list of what went
+	@$(LAB_PLAYBOOK)/clean.yml
+
 test: setup-dev ## lint and every test, on real parts
 	@$(PY) -m lab.testing
 
 test-lab: setup-dev ## the lab's real machines and network, as root (installs packages and takes them back)
 	@$(PY) -m pytest tests/lab
 
-lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, djlint
+lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, vagrant validate, djlint
 	@$(PY) -m lab.testing lint
 
 format: setup-dev ## let ruff format the code
@@ -52,3 +68,4 @@ lock: setup-dev ## resolve requirements/*.in into their locks
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/dev.in -o requirements/dev.lock
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 lab/openstack/requirements.in -o lab/openstack/requirements.lock
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 lab/services/postgresql.in -o lab/services/postgresql.lock
+	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 lab/kubernetes/toolchain.in -o lab/kubernetes/toolchain.lock

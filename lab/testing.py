@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from lab import settings
+from lab import settings, vagrant
 from lab.browser import ensure_browser
 from lab.errors import LabError
 from lab.openstack import cloud
@@ -53,6 +53,12 @@ def lint_steps() -> list[Step]:
         Step("mypy --strict", tool("mypy")),
         Step("import-linter", tool("lint-imports", "--no-cache")),
         Step("ansible-lint", tool("ansible-lint", "--offline", "-q", "playbooks")),
+        Step(
+            "vagrant validate",
+            # Whether this machine could run the box is not the question.
+            (vagrant.program(), "validate", "--ignore-provider"),
+            _vagrant,
+        ),
         Step("djlint", tool("djlint", "--quiet", "--lint", "ui/templates")),
     ]
 
@@ -75,6 +81,11 @@ def test_steps() -> list[Step]:
         ),
         Step("browser", (*PYTEST, *TWO_AT_ONCE, "tests/browser"), _browser, says=True),
     ]
+
+
+def _vagrant() -> dict[str, str]:
+    vagrant.ensure(Progress(console))
+    return {"VAGRANT_DOTFILE_PATH": str(vagrant.TOOLS / "vagrant-state")}
 
 
 def _postgresql() -> dict[str, str]:

@@ -9,7 +9,6 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from lab.city import whole
 from lab.city.database_story import DatabaseStory
@@ -127,11 +126,11 @@ def status(json_: bool) -> None:
     if json_:
         click.echo(json.dumps([asdict(part) for part in parts], indent=1))
     else:
-        table = Table("part", "state", "MiB", "where", "what stands behind it", box=None)
         for part in parts:
             state = "ready" if part.ready else "not ready"
-            table.add_row(part.name, state, str(part.rss_mib or ""), part.place, part.behind)
-        console.print(table)
+            click.echo(f"{part.name:<13} {state:<10} {part.rss_mib:>5} MiB  {part.behind}")
+            if part.place:
+                click.echo(f"    {part.place}")
     sys.exit(0 if all(part.ready for part in parts) else 3)
 
 

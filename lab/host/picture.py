@@ -51,8 +51,8 @@ def _lines(*command: str) -> set[str]:
         return set()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     # an interface's counters of time and its number differ without anybody's doing
-    return {line.partition(" valid_lft")[0].partition(": ")[2] or line
-            for line in done.stdout.splitlines()}  # fmt: skip
+    timeless = (line.partition(" valid_lft")[0] for line in done.stdout.splitlines())
+    return {" ".join((line.partition(": ")[2] or line).split()) for line in timeless}
 
 
 def _mounts() -> set[str]:
