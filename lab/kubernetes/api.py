@@ -12,6 +12,8 @@ from typing import Any
 
 from lab.errors import LabError
 
+NOT_FOUND = 404
+
 
 class ApiError(LabError):
     """The API server refused or could not be asked; `status` is its HTTP status, 0 for none."""
@@ -47,6 +49,14 @@ class Api:
             body=json.dumps(manifest).encode(),
             kind="application/apply-patch+yaml",  # JSON is YAML
         ).close()
+
+    def delete(self, path: str) -> None:
+        """Sees to it that there is no object at `path`. Raises ApiError."""
+        try:
+            self.open(path, method="DELETE").close()
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
 
     def is_ok(self, path: str, timeout_s: float = 2) -> bool:
         """Whether a health address answers and says ok."""

@@ -14,6 +14,7 @@ from lab.kubernetes import (
     builds,
     contents,
     credentials,
+    inventory,
     launcher,
     node,
     paths,
@@ -59,6 +60,7 @@ def start(settings: Settings, progress: Progress) -> Status:
     with turn(where.home, where.lock):
         before = status(settings)
         if before.ready:
+            inventory.write(_decide(settings, progress)[0])
             return before
         for service in before.services:
             if service.fault:
@@ -73,6 +75,7 @@ def start(settings: Settings, progress: Progress) -> Status:
             if service.name in CONTROL_PLANE and service.state != "ready"
         ]
         _bring_up(context, Launcher(context, user), missing, progress)
+        inventory.write(context)
         return status(settings)
 
 

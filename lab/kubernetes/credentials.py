@@ -17,6 +17,8 @@ ADMINISTRATORS = "system:masters"
 NODES = "system:nodes"
 #: Of the node's name server and policies: reads, and nothing secret.
 READER = "lab-node-reader"
+#: Of the node's volumes: makes and removes them, and reads who claims them.
+VOLUMES = "lab-node-volumes"
 
 ON_LOOPBACK = ("kube-controller-manager", "kube-scheduler")
 ON_NODE = ("kubelet", "kube-proxy", READER)
@@ -40,6 +42,7 @@ def subjects(context: Context) -> dict[str, Subject]:
         "kubelet": Subject(f"system:node:{NODE_NAME}", NODES, hosts=(NODE_NAME, node)),
         "kube-proxy": Subject("system:kube-proxy"),
         READER: Subject(READER),
+        VOLUMES: Subject(VOLUMES),
     }
 
 

@@ -38,6 +38,8 @@ class Facts:
     kubelet_key: str
     reader_certificate: str
     reader_key: str
+    volumes_certificate: str
+    volumes_key: str
     #: Of kubelet, kube-proxy and the reader `coredns`, by those names.
     kubeconfigs: dict[str, str]
     #: What must stay visible below the folders that the node covers with its own.

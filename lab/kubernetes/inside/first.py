@@ -26,12 +26,13 @@ PROGRAMS = {
     "containerd": "containerd",
     "gateway": "lab.kubernetes.inside.gateway",
     "policy": "lab.kubernetes.inside.policy",
+    "volumes": "lab.kubernetes.inside.volumes",
     "kubelet": "kubelet",
     "kube-proxy": "kube-proxy",
     "coredns": "coredns",
 }
 #: Those that the API server must answer first: asked too early they would wait for a long time.
-AFTER_API = ("policy", "kubelet", "kube-proxy", "coredns")
+AFTER_API = ("policy", "volumes", "kubelet", "kube-proxy", "coredns")
 DEATHS_FILE = "deaths.json"
 #: A program that dies more often than this within a minute does not get well by itself.
 MOST_DEATHS = 5

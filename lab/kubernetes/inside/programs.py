@@ -21,6 +21,7 @@ def command(facts: Facts, name: str, outside: int) -> list[str]:
         "containerd": [str(programs / "containerd"), f"--config={folder / 'containerd.toml'}"],
         "gateway": [*own_code, str(outside)],
         "policy": own_code,
+        "volumes": own_code,
         "kubelet": [
             str(programs / "kubelet"),
             f"--config={folder / 'kubelet.json'}",

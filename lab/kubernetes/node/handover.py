@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import unprivileged
 from lab.kubernetes.context import CLUSTER_DOMAIN, NODE_NAME, Context
-from lab.kubernetes.credentials import READER, kubeconfig
+from lab.kubernetes.credentials import READER, VOLUMES, kubeconfig
 from lab.kubernetes.inside.facts import Facts
 from lab.kubernetes.paths import Paths
 from lab.settings import CHECKOUT
@@ -27,6 +27,7 @@ def facts_of(context: Context, snapshotter: str) -> Facts:
     reached = [context.ports[name] for name in settings.kubernetes.pods_reach]
     kubelet, kubelet_key = context.authority.pair("kubelet")
     reader, reader_key = context.authority.pair(READER)
+    volumes, volumes_key = context.authority.pair(VOLUMES)
     names = {"kubelet": "kubelet", "kube-proxy": "kube-proxy", "coredns": READER}
     return Facts(
         node_name=NODE_NAME,
@@ -51,6 +52,8 @@ def facts_of(context: Context, snapshotter: str) -> Facts:
         kubelet_key=str(kubelet_key),
         reader_certificate=str(reader),
         reader_key=str(reader_key),
+        volumes_certificate=str(volumes),
+        volumes_key=str(volumes_key),
         kubeconfigs={name: str(kubeconfig(context, of)) for name, of in names.items()},
         kept_folders=_kept(paths),
     )

@@ -1,0 +1,56 @@
+"""What plays are told of the cluster beside its kubeconfig, as an Ansible inventory.
+
+In production the same variables stand in `inventory/` for the real cluster, and plays know no
+difference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lab.kubernetes.context import Context
+from lab.kubernetes.inside.volumes_rules import CLASS
+from lab.services import authority, lifecycle
+from lab.settings import Settings
+
+HOST = "kubernetes"
+#: A lab has two cores for a city's databases: requests are this much smaller than limits.
+CPU_ALLOCATION_RATIO = 16
+
+
+def inventory_file(settings: Settings) -> Path:
+    """Where `write` puts it."""
+    return settings.home / "kubernetes" / "inventory.yml"
+
+
+def write(context: Context) -> None:
+    """Keeps the inventory beside the kubeconfig; it holds no secret, only where one is."""
+    folder = lifecycle.authority_folder(context.settings)
+    authority.ensure(folder)
+    file = inventory_file(context.settings)
+    content = yaml.safe_dump(_inventory(context, folder), sort_keys=False)
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(content, encoding="utf-8")
+    fresh.rename(file)
+
+
+def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        # Where clients outside the cluster reach what is delivered, by node ports.
+        "kubernetes_address": str(context.node_address),
+        # Of clients outside the cluster: nobody else gets in from there.
+        "kubernetes_client_networks": [f"{context.machine_address}/32"],
+        "kubernetes_storage_class": CLASS,
+        "kubernetes_cpu_allocation_ratio": CPU_ALLOCATION_RATIO,
+        "kubernetes_image_pull_policy": "Never",
+        "kubernetes_postgresql_image": "lab.local/postgresql:15",
+        # Signs the certificates of servers that are delivered.
+        "kubernetes_ca_file": str(authority_folder / "ca.crt"),
+        "kubernetes_ca_key_file": str(authority_folder / "ca.key"),
+    }
+    return {"all": {"hosts": {HOST: variables}}}
