@@ -1,0 +1,153 @@
+#!/usr/bin/python
+"""Waits until a StatefulSet of one replica or none runs as declared."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout
+short_description: Wait until a StatefulSet runs as it is declared
+description:
+  - For a StatefulSet of at most one replica with the update strategy C(OnDelete). A pod of an older revision is deleted,
+    ready or not, so that a change that never worked does not stand in the way of the one that undoes it.
+  - Fails as soon as it is known why the pod will not be ready, with that reason in words.
+author: Government cloud platform team
+options:
+  name: {description: Of the StatefulSet., type: str, required: true}
+  namespace: {description: Where it stands., type: str, required: true}
+  context: {description: Of the kubeconfig that the environment names., type: str, required: true}
+  timeout_s: {description: How long to wait., type: int, default: 120}
+  patience_s:
+    description: How long to wait for what may pass by itself, such as a node that has no room now.
+    type: int
+    default: 20
+"""
+
+EXAMPLES = r"""
+- name: Wait for the server
+  egov.kubernetes.rollout:
+    name: postgresql-1a2b3c
+    namespace: egov-civil-affairs-internet
+    context: department
+"""
+
+RETURN = r"""
+pod: {description: Name of the pod that runs; empty for no replica., type: str, returned: success}
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.egov.kubernetes.plugins.module_utils.reasons import (
+    is_ready,
+    refusal_of,
+    trouble_of,
+)
+
+POLL_S = 0.3
+REVISION = "controller-revision-hash"
+
+
+class NeverReadyError(Exception):
+    """The text is the reason."""
+
+
+class Rollout:
+    def __init__(self, api: Any, name: str, namespace: str) -> None:
+        from kubernetes import client
+
+        self._core, self._apps = client.CoreV1Api(api), client.AppsV1Api(api)
+        self._plain = api.sanitize_for_serialization
+        self._name, self._namespace = name, namespace
+        self.has_changed = False
+
+    def wait(self, timeout_s: float, patience_s: float) -> str:
+        """The name of the pod that runs, or nothing for no replica. Raises NeverReadyError."""
+        started = time.monotonic()
+        troubled_since: float | None = None
+        while True:
+            now = time.monotonic()
+            declared = self._declared()
+            pods = self._pods(declared)
+            if declared["spec"]["replicas"] == 0:
+                if not pods:
+                    return ""
+                reason, may_pass = "容器组尚未结束 · its pod has not ended yet", True
+            else:
+                pod = self._current(declared, pods)
+                if pod is not None and is_ready(pod):
+                    return str(pod["metadata"]["name"])
+                reason, may_pass = self._reason(declared, pod, now - started > patience_s)
+            troubled_since = (troubled_since or now) if reason else None
+            has_lasted = troubled_since is not None and now - troubled_since > patience_s
+            if reason and (not may_pass or (has_lasted and declared["spec"]["replicas"])):
+                raise NeverReadyError(reason)
+            if now - started > timeout_s:
+                raise NeverReadyError(
+                    reason or f"{timeout_s:.0f} 秒内未就绪 · not ready within {timeout_s:.0f} s"
+                )
+            time.sleep(POLL_S)
+
+    def _declared(self) -> Any:
+        return self._plain(self._apps.read_namespaced_stateful_set(self._name, self._namespace))
+
+    def _pods(self, declared: Any) -> list[Any]:
+        labels = declared["spec"]["selector"]["matchLabels"]
+        selector = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+        found = self._core.list_namespaced_pod(self._namespace, label_selector=selector)
+        return list(self._plain(found)["items"])
+
+    def _current(self, declared: Any, pods: list[Any]) -> Any:
+        """The pod as declared now; one of an older revision is sent away."""
+        status = declared.get("status", {})
+        if status.get("observedGeneration", 0) < declared["metadata"]["generation"]:
+            return None
+        for pod in pods:
+            if pod["metadata"].get("deletionTimestamp"):
+                continue
+            if pod["metadata"]["labels"].get(REVISION) == status.get("updateRevision"):
+                return pod
+            self._core.delete_namespaced_pod(pod["metadata"]["name"], self._namespace)
+            self.has_changed = True
+        return None
+
+    def _reason(self, declared: Any, pod: Any, is_late: bool) -> tuple[str, bool]:
+        if pod is not None:
+            trouble = trouble_of(pod)
+            return (trouble.words, trouble.may_pass) if trouble else ("", True)
+        if not is_late:
+            return "", True  # the controller is about to make it
+        uid = declared["metadata"]["uid"]
+        events = self._core.list_namespaced_event(
+            self._namespace, field_selector=f"involvedObject.uid={uid}"
+        )
+        return refusal_of(self._plain(events)["items"]), False
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            "context": {"type": "str", "required": True},
+            "timeout_s": {"type": "int", "default": 120},
+            "patience_s": {"type": "int", "default": 20},
+        }
+    )
+    from kubernetes import config
+
+    values = module.params
+    api = config.new_client_from_config(
+        os.environ.get("K8S_AUTH_KUBECONFIG"), context=values["context"]
+    )
+    rollout = Rollout(api, values["name"], values["namespace"])
+    try:
+        pod = rollout.wait(values["timeout_s"], values["patience_s"])
+    except NeverReadyError as reason:
+        module.fail_json(msg=f"{values['name']}: {reason}")
+    module.exit_json(changed=rollout.has_changed, pod=pod)
+
+
+if __name__ == "__main__":
+    main()
