@@ -21,12 +21,10 @@ from controlplane.config import Settings
 from controlplane.connections import Connections
 from controlplane.db import Database
 from controlplane.delivery import Delivery
+from controlplane.engines import KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
-
-#: The name under which pools have the platform's own shared servers as their cloud.
-SHARED = "shared"
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class ControlPlane:
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
     """Errors: DeclarationInvalid when a service's folder is wrong."""
     db = Database(settings.database)
-    catalogue = load_catalogue(settings.services_dir)
+    catalogue = load_catalogue(settings.services_dir, settings.absent_engines)
     return ControlPlane(
         settings=settings,
         clock=clock,
@@ -63,6 +61,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
 
 def build_clouds(settings: Settings) -> Mapping[str, Any]:
     """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
+    from controlplane.drivers.kubernetes import KubernetesCloud
     from controlplane.drivers.openstack import OpenStackCloud
     from controlplane.drivers.shared import SharedServices
 
@@ -74,7 +73,12 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
         ) from error
     clouds: dict[str, Any] = {name: OpenStackCloud(name, e) for name, e in declared.items()}
     if settings.shared_inventory is not None:
-        clouds[SHARED] = SharedServices(settings.shared_inventory)
+        clouds[SHARED] = SharedServices(settings.shared_inventory.resolve())
+    if settings.kubeconfig is not None:
+        told = settings.kubernetes_inventory
+        clouds[KUBERNETES] = KubernetesCloud(
+            settings.kubeconfig.resolve(), told and told.resolve(), settings.job_timeout_seconds
+        )
     return clouds
 
 

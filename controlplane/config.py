@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from controlplane import engines
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -22,6 +24,8 @@ class Settings(BaseSettings):
     quotas_dir: Path = CHECKOUT / "quotas"
     clouds_yaml: Path = Path("clouds.yaml")
     shared_inventory: Path | None = None
+    kubeconfig: Path | None = None
+    kubernetes_inventory: Path | None = None
     credential_keys_file: Path | None = None
 
     host: str = "127.0.0.1"
@@ -50,6 +54,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """SQLAlchemy URL; SQLite below `var_dir` unless one is set."""
         return self.database_url or f"sqlite:///{self.var_dir / 'controlplane.sqlite'}"
+
+    @property
+    def absent_engines(self) -> frozenset[str]:
+        """Engines that this deployment is told no way to."""
+        told = {engines.SHARED: self.shared_inventory, engines.KUBERNETES: self.kubeconfig}
+        return frozenset(engine for engine, way in told.items() if way is None)
 
     @property
     def jobs_dir(self) -> Path:

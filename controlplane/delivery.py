@@ -69,6 +69,7 @@ class Run:
     project: str
     extravars: Mapping[str, Any]
     proves_login: bool
+    issues_secrets: bool = False
     was_taken_before: bool = False
     refusal: Refusal | None = None
 
@@ -165,6 +166,7 @@ class Delivery:
             project=site.project,
             extravars={**self._extravars(session, job, site, pool), **secrets},
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
+            issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
             refusal=_end_of(job) or missing_key,
         )
@@ -181,12 +183,24 @@ class Delivery:
         except ConfigurationMissing as missing:
             reason = f"this deployment lacks {missing.params['what']}"
             return {}, Refusal(reason, is_final=False)
-        current = opened.get(CredentialState.CURRENT, {})
-        previous = opened.get(CredentialState.PREVIOUS, {})
+        service = self.catalogue[job.resource.service]
+
+        def of(state: CredentialState) -> dict[str, str]:
+            secrets = opened.get(state, {})
+            return {name: secrets[name] for name in service.drawn(secrets)}
+
+        current, previous = of(CredentialState.CURRENT), of(CredentialState.PREVIOUS)
         if action is not None and action.rotates:
-            drawn = opened.get(CredentialState.NEXT, {})
+            drawn = of(CredentialState.NEXT)
             return {"secrets": {**current, **drawn}, "previous_secrets": current}, None
         return {"secrets": current, "previous_secrets": previous}, None
+
+    def _issues_secrets(self, job: Job, action: Action | None) -> bool:
+        service = self.catalogue.get(job.service)
+        if service is None or action is None:
+            return False
+        brings = service.secrets if action.kind == "create" else action.rotates
+        return any(name in service.issued_secrets for name in brings)
 
     def _extravars(
         self, session: Session, job: Job, site: DepartmentSite, pool: Pool | None
@@ -199,6 +213,7 @@ class Delivery:
             "action": job.action,
             "job_number": job.number,
             "request_number": request.number if request else "",
+            "engine": site.engine,
             "cloud": "department",
             "admin_cloud": "admin",
             "availability_zone": pool.availability_zone if pool else "",
@@ -243,8 +258,13 @@ class Delivery:
 
     # --- a good end -----------------------------------------------------------------------------
 
-    def complete(self, run: Run, outputs: Mapping[str, Any]) -> None:
-        """The playbook did its work. Errors: LeaseLost, and then nothing is changed."""
+    def complete(
+        self, run: Run, outputs: Mapping[str, Any], secrets: Mapping[str, str] | None = None
+    ) -> None:
+        """The playbook did its work, and the cloud drew these secrets for it.
+
+        Errors: LeaseLost, and then nothing is changed.
+        """
         now = self.clock()
         with self.db.transaction() as session:
             job = provisioning.lock_running_job(session, run.job_id, run.fence)
@@ -255,6 +275,7 @@ class Delivery:
             resource = provisioning.lock_resource(session, job.resource.id)
             action = self._action(job)
             kind = action.kind if action else ""
+            self._keep_issued(session, resource, kind, secrets or {})
             if job.payload.get("cleanup"):
                 credentials.forget(session, resource.id)
                 admission.release_request(session, resource.request_id, now)
@@ -267,6 +288,13 @@ class Delivery:
                 self._destroyed(session, resource)
             else:
                 self._operated(session, job, resource, outputs)
+
+    def _keep_issued(
+        self, session: Session, resource: Resource, kind: str, secrets: Mapping[str, str]
+    ) -> None:
+        state = CredentialState.CURRENT if kind == "create" else CredentialState.NEXT
+        keyring = Keyring(self.settings.credential_keys)
+        credentials.keep(session, keyring, resource.id, secrets, state, self.clock())
 
     def _complete_site(self, session: Session, job: Job, outputs: Mapping[str, Any]) -> None:
         site = job.site

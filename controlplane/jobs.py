@@ -14,6 +14,7 @@ from controlplane.catalogue.services import Action, Service
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
+from controlplane.engines import ONBOARDED
 from controlplane.errors import StateConflict
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
@@ -52,7 +53,7 @@ def sync_quota(
 ) -> Job | None:
     """A job that brings the project's quota on the cloud in step; None when it is."""
     quota = quota_of(session, site.department, site.zone)
-    is_kept_in_step = site.engine in provisioning.ONBOARDED
+    is_kept_in_step = site.engine in ONBOARDED
     if not is_kept_in_step or site.state != SiteState.READY or quota == site.quota_synced:
         return None
     return provisioning.enqueue_job(
@@ -90,7 +91,8 @@ def start_delivery(
     if action.kind == "create":
         resource = _new_resource(session, service, request, now)
         keyring = Keyring(settings.credential_keys)
-        credentials.draw_missing(session, keyring, resource.id, service.secrets, now)
+        drawn = service.drawn(service.secrets)
+        credentials.draw_missing(session, keyring, resource.id, drawn, now)
         payload: dict[str, Any] = {"spec": request.spec}
     else:
         assert request.resource_id is not None

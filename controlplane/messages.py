@@ -73,6 +73,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "有内容过长、过大，或含有无法保存的字符",
         "Something is too long, too large, or holds characters that cannot be kept",
     ),
+    "engine_absent": (
+        "本平台尚未接入{engine}，暂不提供",
+        "Not offered: this platform has no {engine} yet",
+    ),
     "zone_not_offered": ("此服务不在该网络域提供", "This service is not offered in that zone"),
     "opinion_required": ("退回或不予同意必须写明理由", "Returning or refusing needs a reason"),
     "confirmation_differs": (
@@ -116,6 +120,14 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "memory_mib": ("内存（MiB）", "memory (MiB)"),
     "storage_gib.standard": ("标准存储（GiB）", "standard storage (GiB)"),
     "storage_gib.ssd": ("高性能存储（GiB）", "SSD storage (GiB)"),
+}
+
+
+#: Names of engines as people read them.
+ENGINES: dict[str, dict[str, str]] = {
+    "openstack": {"zh": "云主机平台（OpenStack）", "en": "OpenStack"},
+    "kubernetes": {"zh": "容器平台（Kubernetes）", "en": "Kubernetes"},
+    "shared": {"zh": "共享服务", "en": "shared servers"},
 }
 
 

@@ -77,7 +77,8 @@ class Operations:
             spec = {k: v for k, v in spec.items() if k not in cleared}
             if action.rotates:
                 keyring = Keyring(self.settings.credential_keys)
-                credentials.draw_next(session, keyring, resource.id, action.rotates, self.clock())
+                drawn = service.drawn(action.rotates)
+                credentials.draw_next(session, keyring, resource.id, drawn, self.clock())
             job = enqueue_action(
                 session,
                 self.settings,
@@ -102,7 +103,10 @@ class Operations:
     ) -> None:
         schema = service.form_schema(action)
         schema["required"] = list(action.fields)
-        choices = live_choices(session, service, action, resource.department, resource.zone)
+        stands_on = service.engine_of(resource.spec)
+        choices = live_choices(
+            session, service, action, resource.department, resource.zone, stands_on
+        )
         values = {name: [c.value for c in cs] for name, cs in choices.items()}
         faults = check_form(schema, dict(form), values)
         if faults:

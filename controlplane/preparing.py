@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from controlplane import messages
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.admission.rules import difference
@@ -21,6 +22,7 @@ from controlplane.approval.models import ApprovalChain
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.engines import WITH_VOLUMES
 from controlplane.errors import Fault, NotFound, StateConflict
 from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
@@ -105,20 +107,23 @@ def prepare(
     service, action = _declared(catalogue, ask)
     resource = _resource_for(session, ask, action, department)
     zone = resource.zone if resource else ask.zone if ask.zone in ZONES else ""
-    choices = live_choices(session, service, action, department, zone)
+    before = service.form_of(resource.spec) if resource else {}
+    spec = service.spec_of({**before, **ask.form})
+    stands_on = service.engine_of(resource.spec) if resource else None
+    choices = live_choices(session, service, action, department, zone, stands_on)
     schema = service.form_schema(action)
     faults = check_form(schema, ask.form, {n: [c.value for c in cs] for n, cs in choices.items()})
     if zone not in service.zones:
         faults.append(Fault("zone_not_offered", "zone"))
-    before = service.form_of(resource.spec) if resource else {}
-    spec = service.spec_of({**before, **ask.form})
+    if not stands_on and service.engine_of(spec) in service.absent_engines:
+        faults = _not_offered(service.engine_of(spec), faults)
     faults += _change_faults(service, resource, spec) if resource and not faults else []
     capacity = _capacity(service, spec, faults)
     asked_capacity = difference(resource.capacity if resource else {}, capacity)
     pools = (
         [session.get_one(Pool, resource.pool_code)]
         if resource
-        else admission.candidate_pools(session, zone, service.engine)
+        else admission.candidate_pools(session, zone, service.engine_of(spec))
     )
     pool = admission.choose_pool(pools, asked_capacity)
     quotas = admission.quota_bounds(session, department, zone)
@@ -152,6 +157,12 @@ def prepare(
         choices=choices,
         resource=resource,
     )
+
+
+def _not_offered(engine: str, faults: list[Fault]) -> list[Fault]:
+    """The true reason in the place of "not one of the choices"."""
+    others = [f for f in faults if f.field != "plan"]
+    return [*others, Fault("engine_absent", "plan", {"engine": messages.ENGINES[engine]})]
 
 
 def _declared(catalogue: Mapping[str, Service], ask: Ask) -> tuple[Service, Action]:
@@ -204,7 +215,7 @@ def _change_faults(service: Service, resource: Resource, spec: dict[str, Any]) -
     """A change must change something, and a volume never shrinks: its data would be cut."""
     if spec == resource.spec:
         return [Fault("nothing_changes")]
-    faults = []
+    faults = _plan_faults(service, resource, spec)
     for name, schema in service.properties.items():
         hints = schema.get("x-ui", {})
         if hints.get("grow_only") and schema.get("type") == "integer":
@@ -213,6 +224,19 @@ def _change_faults(service: Service, resource: Resource, spec: dict[str, Any]) -
         elif hints.get("grow_only") and schema.get("type") == "array":
             faults += _row_faults(name, resource.spec.get(name, []), spec.get(name, []))
     return faults
+
+
+def _plan_faults(service: Service, resource: Resource, spec: dict[str, Any]) -> list[Fault]:
+    """A plan with less storage than the one before would shrink the volume behind it."""
+    before, after = resource.spec.get("plan"), spec.get("plan")
+    if service.engine_of(spec) not in WITH_VOLUMES or not isinstance(before, dict):
+        return []
+    shrinks = any(
+        isinstance(after, dict) and after.get(dimension, 0) < amount
+        for dimension, amount in before.items()
+        if dimension.startswith("storage_gib.")
+    )
+    return [Fault("volume_cannot_shrink", "plan")] if shrinks else []
 
 
 def _row_faults(name: str, before: list[Any], after: list[Any]) -> list[Fault]:
@@ -295,14 +319,30 @@ def steps_ahead(session: Session, chain_code: str | None) -> tuple[StepAhead, ..
 
 
 def live_choices(
-    session: Session, service: Service, action: Action, department: Department, zone: str
+    session: Session,
+    service: Service,
+    action: Action,
+    department: Department,
+    zone: str,
+    stands_on: str | None = None,
 ) -> dict[str, list[Choice]]:
-    """Values of the fields whose choices come from the present state, by field."""
-    return {
-        name: _SOURCES[schema["x-ui"]["source"]](session, department, zone, service.engine)
-        for name, schema in service.form_schema(action)["properties"].items()
+    """Values of the fields whose choices come from the present state, by field.
+
+    `stands_on` is the engine of the resource that the action is for: its plan changes within that
+    engine. None for a new one, which may stand on any engine that this deployment has.
+    """
+    fields = service.form_schema(action)["properties"]
+    choices = {
+        name: _SOURCES[schema["x-ui"]["source"]](
+            session, department, zone, stands_on or service.engine
+        )
+        for name, schema in fields.items()
         if "source" in schema.get("x-ui", {})
     }
+    if "plan" in fields and service.plans:
+        plans = service.plans_on([stands_on] if stands_on else service.offered_engines)
+        choices["plan"] = [Choice(code, plan["name"]["zh"]) for code, plan in plans.items()]
+    return choices
 
 
 def _images(session: Session, _department: Department, zone: str, engine: str) -> list[Choice]:

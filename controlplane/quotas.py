@@ -20,6 +20,7 @@ from controlplane.declarations import (
     check_against,
     read_document,
 )
+from controlplane.engines import ENGINES
 from controlplane.errors import DeclarationInvalid
 
 LEVELS = ("city", "bureau", "district", "street", "community")
@@ -65,7 +66,7 @@ _POOL = {
     "code": CODE,
     "name": NAMES_SCHEMA,
     "zone": {"enum": list(ZONES)},
-    "engine": {"enum": ["openstack", "kubernetes", "shared"]},
+    "engine": {"enum": list(ENGINES)},
     "cloud": CODE,
     "availability_zone": CODE,
     "warning_percent": {"type": "integer", "minimum": 1, "maximum": 100},

@@ -15,6 +15,7 @@ from controlplane.admission.models import Pool
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
+from controlplane.engines import MEASURED
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
 from controlplane.operations import Operations
@@ -101,7 +102,7 @@ class Ticks:
         with self.db.read() as session:
             pools = session.execute(
                 sa.select(Pool.code, Pool.cloud, Pool.availability_zone).where(
-                    Pool.active.is_(True), Pool.engine == "openstack"
+                    Pool.active.is_(True), Pool.engine.in_(MEASURED)
                 )
             ).all()
         for code, cloud, availability_zone in pools:

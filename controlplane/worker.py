@@ -14,8 +14,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from controlplane.access import Access
 from controlplane.config import Settings
 from controlplane.delivery import Delivery, Run
 from controlplane.errors import CloudRefused, CloudUnavailable, DomainError
@@ -32,18 +33,31 @@ IDLE_SECONDS = 0.5
 class Cloud(Protocol):
     """What a worker asks of a cloud's driver."""
 
-    def run_clouds(self, project: str) -> dict[str, Any]:
-        """Entries `admin` and `department` of a clouds.yaml; the latter scoped to `project`."""
+    def run_access(self, project: str) -> Access:
+        """How a run gets in: as the platform, and as the department in its `project`.
 
-    def run_inventory(self) -> Path | None:
-        """An Ansible inventory that names what the cloud consists of; None where its APIs do."""
+        Errors: CloudUnavailable, CloudRefused.
+        """
 
     def check(self) -> None:
         """Errors: CloudUnavailable when the cloud's APIs do not answer."""
 
+
+@runtime_checkable
+class ProvesMachines(Protocol):
+    """A cloud whose resources are machines that can be asked who they are."""
+
     def prove_machine(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
         """Waits until the delivered machine shows its own host key over SSH; returns what was
         proven, to be kept with the resource. Errors: CloudUnavailable."""
+
+
+@runtime_checkable
+class IssuesSecrets(Protocol):
+    """A cloud that draws some secrets itself, which no playbook is to see."""
+
+    def issued_secrets(self, outputs: Mapping[str, Any]) -> dict[str, str]:
+        """The secrets, by name, of what a run has delivered. Errors: CloudUnavailable."""
 
 
 @dataclass(frozen=True)
@@ -162,14 +176,19 @@ class Worker:
         if not (self.settings.playbooks_dir / run.playbook).is_file():
             self.delivery.fail(run, f"there is no playbook playbooks/{run.playbook}", final=True)
             return
+        try:
+            access = cloud.run_access(run.project)
+        except CloudUnavailable as silence:
+            said = f"the cloud {run.cloud} does not answer: {silence.params['reason']}"
+            self.delivery.wait_for_cloud(run, said)
+            return
         playbook_run = PlaybookRun(
             folder=folder,
             playbooks_dir=self.settings.playbooks_dir,
             playbook=run.playbook,
             attempt=run.attempt,
             extravars=run.extravars,
-            clouds=cloud.run_clouds(run.project),
-            inventory=cloud.run_inventory(),
+            access=access,
             timeout_seconds=self.settings.job_timeout_seconds,
         )
         pgid = playbook_run.start()
@@ -187,7 +206,7 @@ class Worker:
         if cancelled:
             self.delivery.fail(run, "cancelled", cancelled=True)
         elif result.ok:
-            self._complete(run, proof, result)
+            self._complete(run, cloud, proof, result)
         elif result.is_broken:
             self.delivery.fail(run, result.error, final=True)
         else:
@@ -196,7 +215,7 @@ class Worker:
     def _proof_of(self, run: Run, cloud: Cloud) -> Proof | None:
         if not (run.proves_login and self.settings.machines_answer):
             return None
-        return Proof(cloud.prove_machine)
+        return Proof(cloud.prove_machine) if isinstance(cloud, ProvesMachines) else None
 
     def _try_again(self, run: Run, cloud: Cloud, error: str) -> None:
         """A run that failed because there is no cloud to ask says nothing about the order."""
@@ -230,7 +249,7 @@ class Worker:
                     return True
             time.sleep(POLL_SECONDS)
 
-    def _complete(self, run: Run, proof: Proof | None, result: RunResult) -> None:
+    def _complete(self, run: Run, cloud: Cloud, proof: Proof | None, result: RunResult) -> None:
         outputs = dict(result.outputs)
         if proof is not None and proof.has_begun:
             while not proof.is_over(self.settings.job_lease_seconds / 3):
@@ -239,7 +258,10 @@ class Worker:
                     return
             self.delivery.record_steps(run, [proof.step])
             outputs |= proof.result()
-        self.delivery.complete(run, outputs)
+        secrets: dict[str, str] = {}
+        if run.issues_secrets and isinstance(cloud, IssuesSecrets):
+            secrets = cloud.issued_secrets(outputs)
+        self.delivery.complete(run, outputs, secrets)
 
 
 def _join(running: Iterable[threading.Thread], deadline: float) -> None:

@@ -127,7 +127,9 @@ def ask(**changes: Any) -> Ask:
     )
 
 
-def open_city(folder: Path, database_url: str = "", services: Path = TEST_SERVICES) -> City:
+def open_city(
+    folder: Path, database_url: str = "", services: Path = TEST_SERVICES, **changes: Any
+) -> City:
     """A control plane over the sample city's database."""
     clock = FrozenClock()
     settings = Settings(
@@ -135,13 +137,16 @@ def open_city(folder: Path, database_url: str = "", services: Path = TEST_SERVIC
         database_url=database_url,
         playbooks_dir=services.parent,
         job_retry_base_seconds=1,
+        **changes,
     )
     return City(build(settings, clock), clock)
 
 
-def make_city(folder: Path, database_url: str = "", services: Path = TEST_SERVICES) -> City:
+def make_city(
+    folder: Path, database_url: str = "", services: Path = TEST_SERVICES, **changes: Any
+) -> City:
     """The sample city on an empty database: the tables, what is declared, and its people."""
-    city = open_city(folder, database_url, services)
+    city = open_city(folder, database_url, services, **changes)
     control_plane, now = city.control_plane, city.clock()
     schema.upgrade(control_plane.db)
     with control_plane.db.transaction() as session:

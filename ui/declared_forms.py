@@ -79,7 +79,7 @@ def field_of(
         field.add_label = words(hints.get("add_label"))
         field.width = "full"
     elif name == "plan" and service.plans:
-        field.choices = tuple(plan_choices(service, context.plan_prices or {}))
+        field.choices = tuple(_offered_plans(service, context))
     elif "source" in hints:
         live = (context.choices or {}).get(name, ())
         field.choices = tuple(Choice(choice.value, choice.label) for choice in live)
@@ -148,6 +148,15 @@ def enum_choices(schema: Mapping[str, Any]) -> Iterable[Choice]:
     """The values of an enum with their declared words."""
     labels = schema.get("x-ui", {}).get("labels", {})
     return (Choice(str(v), words(labels.get(v, v))) for v in schema.get("enum", ()))
+
+
+def _offered_plans(service: Service, context: FormContext) -> Iterable[Choice]:
+    """The plans among the choices, or all of them where choices were not looked for."""
+    choices = plan_choices(service, context.plan_prices or {})
+    if context.choices is None or "plan" not in context.choices:
+        return choices
+    offered = {choice.value for choice in context.choices["plan"]}
+    return (choice for choice in choices if choice.value in offered)
 
 
 def plan_choices(service: Service, prices: Mapping[str, int]) -> Iterable[Choice]:

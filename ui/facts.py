@@ -39,7 +39,8 @@ def fact_rows(
         return [(name, str(value), False) for name, value in resource.spec.items()]
     form = service.form_of(resource.spec)
     action = service.actions["provision"]
-    choices = live_choices(session, service, action, resource.department, resource.zone)
+    stands_on = service.engine_of(resource.spec)
+    choices = live_choices(session, service, action, resource.department, resource.zone, stands_on)
     groups = field_groups(service, action, FormContext(form, choices=choices))
     fields = [field for group in groups for field in group.fields]
     return [(f.label, answer_text(f), f.kind in ("ssh_key", "textarea", "rows")) for f in fields]

@@ -36,8 +36,11 @@ WIDGETS = (
 SOURCES = ("images", "my_vms")
 
 
-def load_catalogue(services_dir: Path) -> dict[str, Service]:
-    """Services by code. Errors: DeclarationInvalid with every problem of every folder."""
+def load_catalogue(services_dir: Path, absent_engines: Iterable[str] = ()) -> dict[str, Service]:
+    """Services by code; what stands on one of `absent_engines` is known and not offered.
+
+    Errors: DeclarationInvalid with every problem of every folder.
+    """
     if not services_dir.is_dir():
         raise DeclarationInvalid([f"{services_dir.name}: the folder is missing"])
     services: dict[str, Service] = {}
@@ -46,7 +49,9 @@ def load_catalogue(services_dir: Path) -> dict[str, Service]:
         service, found = _load_service(folder, services_dir, services)
         problems += found
         if service is not None:
-            services[service.code] = service
+            services[service.code] = dataclasses.replace(
+                service, absent_engines=frozenset(absent_engines)
+            )
     if problems:
         raise DeclarationInvalid(problems)
     return services
@@ -96,6 +101,7 @@ def _build(data: Mapping[str, Any], folder: Path) -> Service:
         resource_name_expression=data["resource_name"],
         actions={code: _action(code, a, data) for code, a in data["actions"].items()},
         secrets=tuple(data.get("secrets", ())),
+        issued_secrets=tuple(data.get("issued_secrets", ())),
         connection=tuple(
             Snippet(s["id"], s["title"], s["template"]) for s in data.get("connection", ())
         ),
@@ -134,6 +140,11 @@ def _service_problems(document: Document, others: Iterable[str]) -> list[str]:
         problems.append(document.problem(["service"], f"{data['service']} is declared twice"))
     if data["lease"]["default_months"] > data["lease"]["max_months"]:
         problems.append(document.problem(["lease"], "default_months lies beyond max_months"))
+    problems += [
+        document.problem(["issued_secrets"], f"there is no secret {name}")
+        for name in data.get("issued_secrets", ())
+        if name not in data.get("secrets", ())
+    ]
     problems += [
         document.problem(["plans"], f"{plan} is declared twice")
         for plan in duplicates(plan["code"] for plan in data.get("plans", []))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controlplane.declarations import NAMES_SCHEMA
+from controlplane.engines import ENGINES
 
 CODE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
 ZONES = ("classified", "office", "internet")  # 内网, 专网, 外网
@@ -52,7 +53,7 @@ SERVICE: dict[str, Any] = {
         "service": CODE,
         "version": {"type": "string", "pattern": "^\\d+\\.\\d+\\.\\d+$"},
         "category": {"enum": ["ISS", "PSS", "ASS", "DSS"]},
-        "engine": {"enum": ["openstack", "kubernetes", "shared"]},
+        "engine": {"enum": list(ENGINES)},
         "icon": {"type": "string"},
         "name": NAMES_SCHEMA,
         "summary": NAMES_SCHEMA,
@@ -73,7 +74,12 @@ SERVICE: dict[str, Any] = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"code": CODE, "name": NAMES_SCHEMA},
+                "properties": {
+                    "code": CODE,
+                    "name": NAMES_SCHEMA,
+                    # Where it stands, if elsewhere than the service otherwise does.
+                    "engine": {"enum": list(ENGINES)},
+                },
                 "required": ["code", "name"],
                 "additionalProperties": {"type": ["integer", "string", "boolean"]},
             },
@@ -108,6 +114,8 @@ SERVICE: dict[str, Any] = {
             "minProperties": 1,
         },
         "secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
+        # Those of `secrets` that the cloud draws rather than we.
+        "issued_secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
         "connection": {"type": "array", "items": SNIPPET, "minItems": 1},
         "resource_name": {"type": "string"},
         "actions": {

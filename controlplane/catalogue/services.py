@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
+from controlplane.engines import engine_of_plan
 from controlplane.text import without_control_characters
 
 Names = Mapping[str, str]
@@ -89,14 +90,44 @@ class Service:
     resource_name_expression: str
     actions: Mapping[str, Action]
     secrets: tuple[str, ...]
+    #: Those of them that the cloud draws: read from it after the run, and never told to one.
+    issued_secrets: tuple[str, ...]
     connection: tuple[Snippet, ...]
     folder: Path = field(repr=False, compare=False)
+    #: Engines that this deployment has not: what stands on them is not offered.
+    absent_engines: frozenset[str] = frozenset()
 
     def action(self, code: str) -> Action | None:
         return self.actions.get(code)
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Every engine that one of its plans stands on; without plans its own."""
+        return tuple(dict.fromkeys(map(self._engine_of, self.plans.values()))) or (self.engine,)
+
+    def engine_of(self, spec: Mapping[str, Any]) -> str:
+        """The engine that a spec's plan stands on."""
+        plan = spec.get("plan")
+        return self._engine_of(plan if isinstance(plan, Mapping) else None)
+
+    @property
+    def offered_engines(self) -> tuple[str, ...]:
+        return tuple(e for e in self.engines if e not in self.absent_engines)
+
+    def plans_on(self, engines: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """The plans that stand on one of `engines`, by code."""
+        wanted = set(engines)
+        return {c: plan for c, plan in self.plans.items() if self._engine_of(plan) in wanted}
+
+    def _engine_of(self, plan: Mapping[str, Any] | None) -> str:
+        return engine_of_plan(plan, self.engine)
+
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)
+
+    def drawn(self, names: Iterable[str]) -> list[str]:
+        """Those of the secrets that we draw ourselves."""
+        return [name for name in names if name not in self.issued_secrets]
 
     @property
     def grace_ending_action(self) -> Action | None:

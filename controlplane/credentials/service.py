@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -38,6 +38,24 @@ def draw_next(
     session.flush()
     for name in sorted(wanted):
         _add(session, keyring, resource_id, name, CredentialState.NEXT, now)
+    session.flush()
+
+
+def keep(
+    session: Session,
+    keyring: Keyring,
+    resource_id: str,
+    secrets: Mapping[str, str],
+    state: CredentialState,
+    now: datetime,
+) -> None:
+    """Secrets that the cloud has drawn, in the place of those of the same name and state."""
+    for row in _rows(session, resource_id, state):
+        if row.name in secrets:
+            session.delete(row)
+    session.flush()
+    for name, value in sorted(secrets.items()):
+        _add(session, keyring, resource_id, name, state, now, value)
     session.flush()
 
 
@@ -144,8 +162,9 @@ def _add(
     name: str,
     state: CredentialState,
     now: datetime,
+    value: str = "",
 ) -> None:
-    sealed = keyring.seal(resource_id, name, draw_secret())
+    sealed = keyring.seal(resource_id, name, value or draw_secret())
     session.add(
         Credential(resource_id=resource_id, name=name, state=state, sealed=sealed, created_at=now)
     )

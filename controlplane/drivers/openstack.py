@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
-from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import keystoneauth1.exceptions as auth_errors
@@ -13,12 +12,14 @@ import openstack
 import openstack.exceptions as sdk_errors
 from openstack.connection import Connection
 
+from controlplane.access import Access
 from controlplane.drivers.ssh import announced_keys, fingerprint, prove_host_key
 from controlplane.errors import CloudRefused, CloudUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+CLOUDS_FILE = "clouds.yaml"
 API_TIMEOUT_SECONDS = 30
 PROBE_TIMEOUT_SECONDS = 5
 PROBED_SERVICES = ("compute", "network", "block-storage")
@@ -53,12 +54,10 @@ class OpenStackCloud:
 
     # --- for playbooks --------------------------------------------------------------------------
 
-    def run_clouds(self, project: str) -> dict[str, Any]:
-        """Entries of a run's clouds.yaml: `admin`, and `department` scoped to its project."""
-        return {"admin": copy.deepcopy(self._entry), "department": self._scoped(project)}
-
-    def run_inventory(self) -> Path | None:
-        return None
+    def run_access(self, project: str) -> Access:
+        """A clouds.yaml with the entries `admin`, and `department` scoped to its project."""
+        entries = {"admin": copy.deepcopy(self._entry), "department": self._scoped(project)}
+        return Access({CLOUDS_FILE: {"clouds": entries}}, {"OS_CLIENT_CONFIG_FILE": CLOUDS_FILE})
 
     def _scoped(self, project: str) -> dict[str, Any]:
         entry = copy.deepcopy(self._entry)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from controlplane.access import Access
+from controlplane.drivers.inventory import hosts_of
 from controlplane.errors import CloudRefused, CloudUnavailable
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -23,38 +23,20 @@ class SharedServices:
     def __init__(self, inventory: Path) -> None:
         self.inventory = inventory
 
-    def run_clouds(self, project: str) -> dict[str, Any]:  # noqa: ARG002 - no cloud, no project
-        return {}
-
-    def run_inventory(self) -> Path | None:
-        return self.inventory
+    def run_access(self, project: str) -> Access:  # noqa: ARG002 - no cloud, no project
+        return Access(inventory=self.inventory)
 
     def check(self) -> None:
         """Errors: CloudUnavailable, naming the first server that takes no connection."""
-        for name, host in self._hosts().items():
+        for name, host in self._servers().items():
             address = (str(host["service_address"]), int(host["service_port"]))
             try:
                 socket.create_connection(address, CONNECT_TIMEOUT_SECONDS).close()
             except OSError as error:
                 raise CloudUnavailable(reason=f"{name} at {address[0]}: {error}") from error
 
-    def prove_machine(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError("no machine of its own stands behind a shared service")
-
-    def _hosts(self) -> dict[str, Mapping[str, Any]]:
-        try:
-            groups = yaml.safe_load(self.inventory.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise CloudUnavailable(reason=f"{self.inventory.name}: {error}") from error
-        found: dict[str, Mapping[str, Any]] = {}
-        _collect(groups, found)
+    def _servers(self) -> dict[str, Mapping[str, Any]]:
+        found = {n: h for n, h in hosts_of(self.inventory).items() if "service_address" in h}
         if not found:
             raise CloudRefused(reason=f"{self.inventory.name} names no host with a service_address")
         return found
-
-
-def _collect(groups: Mapping[str, Any], found: dict[str, Mapping[str, Any]]) -> None:
-    for group in groups.values():
-        hosts = (group or {}).get("hosts") or {}
-        found.update({n: h for n, h in hosts.items() if h and "service_address" in h})
-        _collect((group or {}).get("children") or {}, found)

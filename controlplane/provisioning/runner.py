@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from controlplane.access import Access
 from controlplane.provisioning.processes import end_processes, run_environment
 from controlplane.provisioning.service import Step
 
@@ -50,9 +51,8 @@ class PlaybookRun:
     playbook: str
     attempt: int
     extravars: Mapping[str, Any]
-    clouds: Mapping[str, Any]
+    access: Access
     timeout_seconds: int
-    inventory: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _events: _Events | None = field(default=None, init=False)
@@ -72,12 +72,13 @@ class PlaybookRun:
         for path in (self.folder, self.folder / "env", self.artifacts.parent):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_secret(self.folder / "env" / "extravars", {"controlplane": dict(self.extravars)})
-        _write_secret(self.folder / "clouds.yaml", {"clouds": dict(self.clouds)})
+        for name, content in self.access.files.items():
+            _write_secret(self.folder / name, content)
         command = [
             *(sys.executable, "-m", "ansible_runner", "run", str(self.folder)),
             *("--playbook", self.playbook, "--project-dir", str(self.playbooks_dir)),
             *("--ident", str(self.attempt), "--quiet"),
-            *(("--inventory", str(self.inventory)) if self.inventory else ()),
+            *(("--inventory", str(self.access.inventory)) if self.access.inventory else ()),
         ]
         with (self.folder / "runner.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -102,7 +103,7 @@ class PlaybookRun:
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "ANSIBLE_CONFIG": str(self.playbooks_dir.parent / "ansible.cfg"),
             "ANSIBLE_FORCE_COLOR": "1",
-            "OS_CLIENT_CONFIG_FILE": str(self.folder / "clouds.yaml"),
+            **{name: str(self.folder / file) for name, file in self.access.variables.items()},
             **run_environment(self.artifacts),
             **self.environment,
         }
@@ -133,7 +134,8 @@ class PlaybookRun:
     def result(self) -> RunResult:
         """Call once the run is over; removes the credentials it was given."""
         assert self._events is not None
-        (self.folder / "clouds.yaml").unlink(missing_ok=True)
+        for name in self.access.files:
+            (self.folder / name).unlink(missing_ok=True)
         (self.folder / "env" / "extravars").unlink(missing_ok=True)
         if self._timed_out:
             return RunResult(False, {}, self._timeout_error())

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from controlplane import audit
 from controlplane.audit import Actor
 from controlplane.clock import LOCAL_ZONE
+from controlplane.engines import ONBOARDED, OPENSTACK
 from controlplane.errors import NotFound, ResourceBusy, StateConflict
 from controlplane.provisioning.models import DepartmentSite, Job, JobStep, Resource
 from controlplane.provisioning.rules import UNFINISHED, JobState, ResourceState, SiteState
@@ -22,8 +23,6 @@ from controlplane.tenancy.models import Department
 
 ONBOARD = "onboard"
 SYNC_QUOTA = "sync_quota"
-#: Engines on which a department has a place of its own that must be set up first.
-ONBOARDED = ("openstack",)
 
 
 class LeaseLost(StateConflict):
@@ -267,7 +266,7 @@ def find_or_make_site(
     zone: str,
     cloud: str,
     now: datetime,
-    engine: str = "openstack",
+    engine: str = OPENSTACK,
 ) -> tuple[DepartmentSite, bool]:
     """The department's place on a cloud for a zone, and whether it was made just now."""
     site = session.scalars(

@@ -97,9 +97,9 @@ def what_fits(catalogue: Mapping[str, Service], pool: Pool) -> list[PlanFit]:
     free = {b.dimension: b.capacity - b.held - b.allocated for b in pool.bounds}
     fits = []
     for service in catalogue.values():
-        if service.engine != pool.engine or pool.zone not in service.zones:
+        if pool.zone not in service.zones:
             continue
-        for code, plan in service.plans.items():
+        for code, plan in service.plans_on([pool.engine]).items():
             capacity = _capacity_of_plan(service, code)
             if capacity:
                 fits.append(PlanFit(service, plan, capacity, how_many_fit(free, capacity)))

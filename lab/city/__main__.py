@@ -17,6 +17,7 @@ from lab.city.story import Story, print_people
 from lab.command_line import as_json
 from lab.command_line import run as run_command
 from lab.errors import LabError
+from lab.kubernetes import builds, cluster, paths
 from lab.openstack import cloud
 from lab.progress import Progress
 from lab.services import endpoints, shared
@@ -47,6 +48,7 @@ def run(once: bool) -> None:
         _say_data_plane(cloud.start(settings, progress))
         shared.start(shared.chosen(SHARED), settings, progress)
         endpoints.write_inventory(settings)
+        _start_kubernetes(settings, progress)
         server = _prepared_server(settings, progress)
         with progress.step("control plane"):
             server.start()
@@ -75,11 +77,35 @@ def _say_data_plane(status: cloud.Status) -> None:
         )
 
 
+def _start_kubernetes(settings: Settings, progress: Progress) -> None:
+    """Where its programs are built already: that takes seconds, and building them ten minutes."""
+    made = paths.paths_of(settings).made
+    if not builds.are_built(made, (builds.KUBERNETES, *builds.NODE)):
+        _say_no_containers("not built yet: `python -m lab.kubernetes start`, some ten minutes")
+        return
+    try:
+        status = cluster.start(settings, progress)
+    except LabError as error:
+        _say_no_containers(str(error))
+        return
+    if status.pods != "real":
+        _say_no_containers(f"no pod runs: {status.reason}")
+
+
+def _say_no_containers(reason: str) -> None:
+    console.print(
+        "  容器平台未接入，目录中相应套餐不提供 · no Kubernetes, and the catalogue offers nothing "
+        f"that stands on it ({reason})",
+        markup=False,
+    )
+
+
 def _stop(server: Server | None, once: bool) -> None:
     if once and server is not None:
         server.stop()
     if once:
         quiet = Progress(console, quiet=True)
+        cluster.stop(load_settings(), quiet)
         shared.stop(shared.ENGINES, load_settings(), quiet)
         cloud.stop(load_settings(), quiet)
 

@@ -25,6 +25,7 @@ from controlplane.tenancy.models import Person
 from controlplane.tenancy.service import subject_of
 from lab import ports, processes, settings
 from lab.errors import LabError
+from lab.kubernetes import inventory, paths, record
 from lab.services import endpoints
 from lab.settings import Settings
 
@@ -44,6 +45,8 @@ class Server:
     clouds_yaml: str
     machines_answer: bool
     shared_inventory: str = ""
+    kubeconfig: str = ""
+    kubernetes_inventory: str = ""
 
     @property
     def url(self) -> str:
@@ -60,10 +63,14 @@ class Server:
     def environment(self) -> dict[str, str]:
         """The settings it runs with; nothing of the caller's own CONTROLPLANE_* leaks in."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CONTROLPLANE_")}
-        shared = {"CONTROLPLANE_SHARED_INVENTORY": self.shared_inventory}
+        told = {
+            "CONTROLPLANE_SHARED_INVENTORY": self.shared_inventory,
+            "CONTROLPLANE_KUBECONFIG": self.kubeconfig,
+            "CONTROLPLANE_KUBERNETES_INVENTORY": self.kubernetes_inventory,
+        }
         return {
             **kept,
-            **(shared if self.shared_inventory else {}),
+            **{name: value for name, value in told.items() if value},
             "CONTROLPLANE_VAR_DIR": str(self.var_dir),
             "CONTROLPLANE_PORT": str(self.port),
             "CONTROLPLANE_CLOUDS_YAML": self.clouds_yaml,
@@ -161,7 +168,17 @@ def server_of(configured: Settings, clouds_yaml: str, machines_answer: bool) -> 
         clouds_yaml=clouds_yaml,
         machines_answer=machines_answer,
         shared_inventory=str(endpoints.inventory_file(configured)),
+        **_told_of_kubernetes(configured),
     )
+
+
+def _told_of_kubernetes(configured: Settings) -> dict[str, str]:
+    """Nothing where no pod runs: what is offered must then not stand on it."""
+    where = paths.paths_of(configured)
+    known, told = record.read(where), inventory.inventory_file(configured)
+    if known is None or known.pods != "real" or not told.exists():
+        return {}
+    return {"kubeconfig": str(where.kubeconfig), "kubernetes_inventory": str(told)}
 
 
 def load_settings() -> Settings:

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from controlplane.access import Access
 from controlplane.admission.models import Pool
 from controlplane.app import build
 from controlplane.clock import utc_now
@@ -35,12 +36,10 @@ class FakeCloud:
     is_silent: bool = False
     projects: list[str] = field(default_factory=list)
 
-    def run_clouds(self, project: str) -> dict[str, Any]:
+    def run_access(self, project: str) -> Access:
         self.projects.append(project)
-        return {"admin": {"auth": {"password": "adm1n-s3cret"}}, "department": {}}
-
-    def run_inventory(self) -> Path | None:
-        return None
+        clouds = {"admin": {"auth": {"password": "adm1n-s3cret"}}, "department": {}}
+        return Access({"clouds.yaml": {"clouds": clouds}})
 
     def check(self) -> None:
         if self.is_silent:

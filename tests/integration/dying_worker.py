@@ -62,10 +62,12 @@ class DyingDelivery(Delivery):
             if self.moment == "task_under_way":
                 threading.Timer(UNDER_WAY_SECONDS, die).start()
 
-    def complete(self, run: Run, outputs: Mapping[str, Any]) -> None:
+    def complete(
+        self, run: Run, outputs: Mapping[str, Any], secrets: Mapping[str, str] | None = None
+    ) -> None:
         if self.moment == "run_ended":
             die()
-        super().complete(run, outputs)
+        super().complete(run, outputs, secrets)
         if self.moment == "completed":
             die()
 

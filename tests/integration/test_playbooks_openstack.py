@@ -112,8 +112,8 @@ def department(
     """A department that `ops/onboard.yml` has set up."""
     folder = tmp_path_factory.mktemp("playbooks")
     project = f"egov-playbooks-{run_suffix}-internet"
-    clouds = OpenStackCloud("lab", cloud_entry).run_clouds(project)
-    (folder / "clouds.yaml").write_text(yaml.safe_dump({"clouds": clouds}))
+    access = OpenStackCloud("lab", cloud_entry).run_access(project)
+    (folder / "clouds.yaml").write_text(yaml.safe_dump(dict(access.files["clouds.yaml"])))
     tenant = connect(cloud_entry, project_name=project)
     made = Department(folder, project, tenant)
     assert made.done("ops/onboard.yml") > 0

@@ -162,3 +162,33 @@ def test_a_third_service_is_a_folder_alone(tmp_path: Path) -> None:
         shutil.copytree(CHECKOUT / "playbooks" / "services" / name, tmp_path / name)
     add_service(tmp_path, "rack", ("service: drill", "service: rack"))
     assert set(load_catalogue(tmp_path)) == {"vm", "volume", "rack"}
+
+
+TWO_PLACES = (
+    ("code: large,", "code: large, engine: shared,"),
+    ("engine: openstack", "engine: kubernetes"),
+)
+
+
+def test_a_plan_may_stand_elsewhere_than_its_service(tmp_path: Path) -> None:
+    add_service(tmp_path, "one", *TWO_PLACES)
+    drill = load_catalogue(tmp_path)["drill"]
+    assert drill.engines == ("kubernetes", "shared")
+    assert drill.engine_of(drill.spec_of({"plan": "small"})) == "kubernetes"
+    assert drill.engine_of(drill.spec_of({"plan": "large"})) == "shared"
+    assert drill.engine_of({}) == "kubernetes", "without a plan it stands where the service does"
+    assert list(drill.plans_on(["shared"])) == ["large"]
+
+
+def test_what_a_deployment_has_not_is_known_and_not_offered(tmp_path: Path) -> None:
+    add_service(tmp_path, "one", *TWO_PLACES)
+    drill = load_catalogue(tmp_path, absent_engines=["kubernetes"])["drill"]
+    assert drill.engines == ("kubernetes", "shared")
+    assert drill.offered_engines == ("shared",)
+
+
+def test_a_plan_on_an_unknown_engine_is_named_with_its_line(tmp_path: Path) -> None:
+    add_service(tmp_path, "one", ("code: large,", "code: large, engine: vmware,"))
+    (problem,) = problems_of(tmp_path)
+    line = line_of("code: large")
+    assert problem.startswith(f"one/service.yml:{line}: plans.1.engine: 'vmware' is not one of")

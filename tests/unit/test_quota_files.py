@@ -107,7 +107,7 @@ def test_a_chain_that_a_service_names_must_be_there(folder: Path) -> None:
 def test_faults_of_all_files_are_named_at_once(folder: Path) -> None:
     (folder / "offices.yml").unlink()
     edit(folder, "pools.yml", "zone: internet", "zone: outer")
-    edit(folder, "pools.yml", "vcpu: 336", "vcpu: x")
+    edit(folder, "pools.yml", "vcpu: 208", "vcpu: x")
     (folder / "prices.yml").write_text("prices: [\n", encoding="utf-8")
     (folder / "quotes.yml").write_text("quotas: []\n", encoding="utf-8")
     edit(folder, "quotas.yml", "department: civil-affairs", "department: moon")

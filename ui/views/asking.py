@@ -71,10 +71,11 @@ def apply(service_code: str) -> str:
 
 
 def prefilled(service: Service) -> dict[str, Any]:
-    """What a new form holds before anybody typed: the declared defaults and the first plan."""
+    """What a new form holds before anybody typed: defaults, and a plan that is offered."""
     form = {n: s["default"] for n, s in service.properties.items() if "default" in s}
-    if "plan" in service.properties and service.plans:
-        form.setdefault("plan", next(iter(service.plans)))
+    offered = service.plans_on(service.offered_engines)
+    if "plan" in service.properties and offered and form.get("plan") not in offered:
+        form["plan"] = next(iter(offered))
     return form
 
 

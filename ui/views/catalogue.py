@@ -5,9 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _
 
+from controlplane import messages
+from controlplane.catalogue.services import Service
 from controlplane.metering.service import load_segments
 from controlplane.preparing import steps_ahead
 from controlplane.reports.prices import cheapest_month
+from ui.preferences import current_language
+from ui.presentation import words
 from ui.session import allow, control_plane, may
 
 catalogue_pages = Blueprint("catalogue", __name__)
@@ -32,6 +36,11 @@ def index() -> str:
             {
                 "service": service,
                 "from_micro_yuan": cheapest_month(segments, service, now),
+                "absent": [
+                    absent_text(service, e)
+                    for e in sorted(service.absent_engines)
+                    if e in service.engines
+                ],
                 "steps": steps_ahead(session, service.actions["provision"].approval_chain),
             }
             for service in plane.catalogue.values()
@@ -46,3 +55,11 @@ def index() -> str:
         for code, title, about in CATEGORIES
     ]
     return render_template("catalogue/index.html", groups=groups, may_apply=may("request.create"))
+
+
+def absent_text(service: Service, engine: str) -> str:
+    """What of a service is not offered, and why."""
+    params = {"engine": messages.ENGINES[engine]}
+    reason = messages.text_of("engine_absent", params, current_language())
+    plans = "、".join(words(plan["name"]) for plan in service.plans_on([engine]).values())
+    return f"{plans}：{reason}" if service.offered_engines else reason

@@ -87,7 +87,10 @@ def show_confirmation(resource_id: str, action_code: str, faults: tuple[Fault, .
     with plane.db.read() as session:
         resource = find_resource(session, subject(), resource_id)
         check_permission(resource, kind)
-        choices = live_choices(session, service, action, resource.department, resource.zone)
+        stands_on = service.engine_of(resource.spec)
+        choices = live_choices(
+            session, service, action, resource.department, resource.zone, stands_on
+        )
         form = {**service.form_of(resource.spec), **from_form(service, action)}
         context = FormContext(form, faults, choices)
         groups = field_groups(service, action, context) if action.fields else []

@@ -120,7 +120,8 @@ def answers_of(session: Session, story: RequestStory) -> list[tuple[str, list[tu
     action = service.action(row.action) if service else None
     if service is None or action is None:
         return [(row.service, [(name, str(value)) for name, value in row.form.items()])]
-    choices = live_choices(session, service, action, row.department, row.zone)
+    stands_on = service.engine_of(service.spec_of(row.form))
+    choices = live_choices(session, service, action, row.department, row.zone, stands_on)
     groups = field_groups(service, action, FormContext(row.form, choices=choices))
     return [(g.title, [(f.label, answer_text(f)) for f in g.fields]) for g in groups]
 

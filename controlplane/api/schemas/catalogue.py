@@ -12,6 +12,11 @@ class ServiceSummary(Output):
     version = ma.fields.String()
     category = ma.fields.String()
     engine = ma.fields.String()
+    engines = ma.fields.List(ma.fields.String())
+    offered_engines = ma.fields.List(
+        ma.fields.String(),
+        metadata={"description": "Without those that this deployment has not."},
+    )
     name = Names()
     summary = Names("summary")
     needs = Names("needs", allow_none=True)

@@ -47,6 +47,8 @@ _SUMMARY = (
     "version",
     "category",
     "engine",
+    "engines",
+    "offered_engines",
     "name",
     "summary",
     "needs",

@@ -1,0 +1,24 @@
+"""The engines on which services stand, and what the stages need to know of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OPENSTACK = "openstack"
+KUBERNETES = "kubernetes"
+#: The platform's own shared servers.
+SHARED = "shared"
+ENGINES = (OPENSTACK, KUBERNETES, SHARED)
+
+#: A department has a place of its own there, which is set up first and whose quota is kept in step.
+ONBOARDED = (OPENSTACK, KUBERNETES)
+#: Their clouds tell how much they have.
+MEASURED = (OPENSTACK, KUBERNETES)
+#: What is stored lies in volumes, which grow and never shrink.
+WITH_VOLUMES = (OPENSTACK, KUBERNETES)
+
+
+def engine_of_plan(plan: Mapping[str, Any] | None, default: str) -> str:
+    """Where a plan stands: the engine it names, or its service's own."""
+    return str((plan or {}).get("engine", default))

@@ -1,0 +1,130 @@
+"""A control plane whose only cloud is the lab's Kubernetes, and the people who order from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import yaml
+from kubernetes import client, config
+from openstack.connection import Connection
+
+from controlplane.admission.service import counter_differences
+from controlplane.app import build_clouds
+from controlplane.metering.models import UsageInterval
+from controlplane.pipeline import Ask
+from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.rules import ResourceState
+from controlplane.ticks import Ticks
+from controlplane.worker import Worker
+from tests.integration.live_city import (
+    LiveCity,
+    MovableClock,
+    declared_for,
+    live_settings,
+    make_database,
+)
+
+SERVICES = ("postgresql", "namespace")
+OF_OURS = "app.kubernetes.io/managed-by=egov"
+
+
+@dataclass
+class KubernetesCity(LiveCity):
+    """`kubeconfig` is the administrator's."""
+
+    kubeconfig: Path
+
+    def client(self) -> client.ApiClient:
+        """As the cluster's administrator."""
+        return config.new_client_from_config(str(self.kubeconfig))
+
+    def ask(self, service: str, login: str = "limin", **form: Any) -> int:
+        """Asked for and agreed to; the request's id."""
+        asked = Ask(service, "provision", "internet", {"system_name": "低保核对系统", **form})
+        request_id = self.control_plane.pipeline.submit_request(self.person(login), asked)
+        self.decide("zhangjing", request_id)
+        self.worker.wake()
+        return request_id
+
+    def delivered(self, service: str, login: str = "limin", **form: Any) -> str:  # type: ignore[override]
+        return self.fulfilled(self.ask(service, login, **form))
+
+    def end_grace(self) -> None:
+        """A day later the old secrets end."""
+        self.clock.advance(hours=24)
+        self.ticks.end_grace()
+        self.worker.wake()
+        self.idle()
+
+    def shown(self, resource_id: str, login: str = "limin") -> dict[str, str]:
+        """Ways to connect, by their code, as the department sees them."""
+        connection = self.control_plane.connections.show(self.person(login), resource_id, "核对")
+        return {snippet.code: text for snippet, text in connection.snippets}
+
+    def job_of(self, resource_id: str, action: str) -> Job:
+        return self.jobs(resource_id=resource_id, action=action)[-1]
+
+    def assert_nothing_is_left(self) -> None:
+        """Of departments' resources; what onboarding has set up stays."""
+        with self.control_plane.db.read() as session:
+            assert counter_differences(session) == []
+            held = session.scalars(
+                sa.select(Resource.number).where(
+                    Resource.state.not_in((ResourceState.RETIRED, ResourceState.FAILED))
+                )
+            ).all()
+            running = session.scalars(
+                sa.select(UsageInterval.item).where(UsageInterval.t1.is_(None))
+            ).all()
+        assert (list(held), list(running)) == ([], [])
+        assert left_of_resources(self.client()) == []
+
+
+def left_of_resources(api: client.ApiClient) -> list[str]:
+    """What stands in the cluster of any resource, by the label that all of it carries."""
+    core, apps = client.CoreV1Api(api), client.AppsV1Api(api)
+    network = client.NetworkingV1Api(api)
+    asked = {"label_selector": "egov/resource-id"}
+    found: list[Any] = []
+    for ask in (
+        core.list_namespace,
+        core.list_pod_for_all_namespaces,
+        core.list_secret_for_all_namespaces,
+        core.list_config_map_for_all_namespaces,
+        core.list_service_for_all_namespaces,
+        core.list_service_account_for_all_namespaces,
+        core.list_persistent_volume_claim_for_all_namespaces,
+        apps.list_stateful_set_for_all_namespaces,
+        network.list_network_policy_for_all_namespaces,
+    ):
+        found += ask(**asked).items
+    volumes = [v.metadata.name for v in core.list_persistent_volume().items]
+    return [f"{thing.metadata.namespace}/{thing.metadata.name}" for thing in found] + volumes
+
+
+def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> KubernetesCity:
+    """A control plane over its own database, its worker running; `changes` go into its settings."""
+    quotas, people = declared_for("k", folder)
+    clouds_yaml = folder / "clouds.yaml"
+    clouds_yaml.write_text(yaml.safe_dump({"clouds": {}}))
+    clock = MovableClock()
+    changes = {
+        "kubeconfig": kubeconfig,
+        "kubernetes_inventory": kubeconfig.with_name("inventory.yml"),
+        "job_attempts_max": 1,
+        **changes,
+    }
+    settings = live_settings(folder, quotas, clouds_yaml, **changes)
+    control_plane = make_database(settings, people, clock)
+    clouds: Mapping[str, Any] = build_clouds(settings)
+    ticks = Ticks(control_plane.db, control_plane.operations, settings, clouds, clock, "tests")
+    ticks.read_pools()
+    worker = Worker(control_plane.delivery, settings, clouds)
+    worker.start()
+    no_openstack: Any = None
+    admin: Connection = no_openstack
+    return KubernetesCity(control_plane, clock, admin, {}, "k", worker, ticks, kubeconfig)
