@@ -25,6 +25,7 @@ from controlplane.engines import KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
+from controlplane.recovery import Recovery
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class ControlPlane:
     operations: Operations
     delivery: Delivery
     connections: Connections
+    recovery: Recovery
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -56,6 +58,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         operations=Operations(db, catalogue, settings, clock),
         delivery=Delivery(db, catalogue, settings, clock),
         connections=Connections(db, catalogue, settings, clock),
+        recovery=Recovery(db, catalogue, settings, clock),
     )
 
 

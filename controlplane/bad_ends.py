@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
-from controlplane import audit
+from controlplane import audit, backup_jobs
 from controlplane.admission import service as admission
 from controlplane.catalogue.services import Service
 from controlplane.clock import Clock
@@ -48,6 +48,8 @@ class BadEnds:
             self._go_back(session, job, resource, began)
         elif kind == "operate":
             credentials.drop(session, resource.id, CredentialState.NEXT)
+        elif kind in backup_jobs.KINDS:
+            backup_jobs.fail(session, job, resource, kind, error, self.clock())
 
     def _give_up_build(self, session: Session, resource: Resource, began: bool) -> None:
         """Hold and quota come back once the cloud is known to be clean: at once if it was."""

@@ -18,6 +18,7 @@ from controlplane import __version__, audit, messages, schema
 from controlplane.admission.service import counter_differences
 from controlplane.app import ControlPlane, build
 from controlplane.applying import Change, apply_declared
+from controlplane.backups import service as backups
 from controlplane.catalogue.loader import load_catalogue, needed_chains
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -189,7 +190,7 @@ def _reseal_all(control_plane: ControlPlane, keyring: Keyring) -> int:
     done = 0
     while True:
         with control_plane.db.transaction() as session:
-            batch = credentials.reseal(session, keyring)
+            batch = credentials.reseal(session, keyring) + backups.reseal(session, keyring)
         done += batch
         if not batch:
             return done

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     kubeconfig: Path | None = None
     kubernetes_inventory: Path | None = None
     credential_keys_file: Path | None = None
+    backup_store: Path | None = None
+    backup_store_reserve_mib: int = Field(default=1024, ge=0)
+    backup_store_warn_percent: int = Field(default=15, ge=0, le=99)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
@@ -70,6 +73,11 @@ class Settings(BaseSettings):
     def credential_keys(self) -> Path:
         """The keys that seal secrets; keep a copy apart from the database's."""
         return self.credential_keys_file or self.var_dir / "credential_keys"
+
+    @property
+    def backups_dir(self) -> Path:
+        """The backup store: in production a disk or share of its own, mounted on every worker."""
+        return self.backup_store or self.var_dir / "backups"
 
     @property
     def services_dir(self) -> Path:

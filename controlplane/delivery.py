@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane import audit
+from controlplane import audit, backup_jobs
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
 from controlplane.bad_ends import BadEnds
@@ -155,6 +155,7 @@ class Delivery:
         )
         action = self._action(job)
         secrets, missing_key = self._secrets(session, job, action)
+        archive, no_archive = self._archive(session, job)
         return Run(
             job_id=job.id,
             job_number=job.number,
@@ -164,12 +165,19 @@ class Delivery:
             playbook=job.playbook,
             cloud=site.cloud,
             project=site.project,
-            extravars={**self._extravars(session, job, site, pool), **secrets},
+            extravars={**self._extravars(session, job, site, pool), **secrets, **archive},
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
-            refusal=_end_of(job) or missing_key,
+            refusal=_end_of(job) or missing_key or no_archive,
         )
+
+    def _archive(self, session: Session, job: Job) -> tuple[dict[str, Any], Refusal | None]:
+        """`archive`, where the job takes or restores a backup; or why not."""
+        action = self._action(job)
+        kind = action.kind if action else ""
+        archive, reason = backup_jobs.begin(session, self.settings, job, kind)
+        return archive, Refusal(reason, is_final=False) if reason else None
 
     def _secrets(
         self, session: Session, job: Job, action: Action | None
@@ -242,9 +250,18 @@ class Delivery:
         return values
 
     def _related(self, session: Session, job: Job, resource: Resource) -> dict[str, Any]:
-        """The VM that the resource stands on, before and after this action."""
+        """The VM that the resource stands on, before and after this action; for an exchange, the
+        other resource."""
         service = self.catalogue[resource.service]
-        related = {}
+        related: dict[str, Any] = {}
+        other_id = job.payload.get("other_id")
+        if other_id:
+            other = session.get_one(Resource, other_id)
+            related["other"] = {
+                "resource_id": other.id,
+                "outputs": other.outputs,
+                "spec": other.spec,
+            }
         for key, spec in (("vm", job.payload.get("spec", {})), ("previous_vm", resource.spec)):
             parent_id = parent_in(service, spec)
             parent = session.get(Resource, parent_id) if parent_id else None
@@ -286,6 +303,11 @@ class Delivery:
                 self._changed(session, job, resource, outputs)
             elif kind == "retire":
                 self._destroyed(session, resource)
+            elif kind in backup_jobs.KINDS:
+                service = self.catalogue[resource.service]
+                backup_jobs.complete(
+                    session, self.settings, service, job, resource, kind, outputs, now
+                )
             else:
                 self._operated(session, job, resource, outputs)
 

@@ -101,6 +101,12 @@ class ResourceBusy(StateConflict):
     code = "resource_busy"
 
 
+class NoBackups(StateConflict):
+    """The resource's service declares no backups, or not this action with them."""
+
+    code = "no_backups"
+
+
 class EditedMeanwhile(StateConflict):
     """Somebody else changed the thing since the caller read it."""
 
@@ -147,3 +153,10 @@ class ConfigurationMissing(DomainError):
 
     code = "configuration_missing"
     status = 500
+
+
+class BackupUnusable(DomainError):
+    """Params: number, why ({zh, en})."""
+
+    code = "backup_unusable"
+    status = 409

@@ -45,6 +45,19 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "cloud_unavailable": ("云平台暂时没有响应：{reason}", "The cloud does not answer: {reason}"),
     "cloud_refused": ("云平台拒绝了请求：{reason}", "The cloud refused: {reason}"),
+    "plan_cannot_restore": (
+        "此套餐不能从备份恢复，请选共享套餐",
+        "This plan cannot restore a backup; choose a shared one",
+    ),
+    "no_backups": ("此服务不提供备份", "This service has no backups"),
+    "backup_unusable": (
+        "备份 {number} {why}，未作任何更改",
+        "Backup {number} {why}; nothing was changed",
+    ),
+    "no_exchange": (
+        "只能与本部门同一服务、同一资源池的另一个实例互换",
+        "Only another instance of the same department, service and pool can be exchanged with",
+    ),
     "configuration_missing": ("部署缺少：{what}", "This deployment lacks: {what}"),
     "too_many_requests": ("请求过于频繁，请稍后再试", "Too many requests; try again later"),
     "request_too_large": ("提交的内容过大", "What was sent is too large"),

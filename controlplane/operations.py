@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from controlplane import audit, policy
 from controlplane.audit import Actor
+from controlplane.backup_jobs import enqueue_destruction, start_destruction
+from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
 from controlplane.clock import LOCAL_ZONE, Clock
@@ -210,9 +212,13 @@ class Operations:
             self._audit(session, subject, "resource_retirement_cancelled", resource)
 
     def retire_now(self, subject: Subject, resource_id: str, typed_name: str) -> None:
-        """A platform engineer destroys without waiting for the grace period's end."""
+        """A platform engineer destroys without waiting for the grace period's end; or without the
+        last backup, where that has failed and the destruction waits for it."""
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "resource.retire_now")
+            if resource.state == ResourceState.DESTROYING:
+                self._destroy_without_backup(session, subject, resource, typed_name)
+                return
             allowed = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.RETIRING)
             if resource.state not in allowed:
                 raise StateConflict(state=resource.state)
@@ -221,6 +227,21 @@ class Operations:
                 raise InvalidInput(faults)
             self._audit(session, subject, "resource_retired_at_once", resource)
             self._destroy(session, resource)
+
+    def _destroy_without_backup(
+        self, session: Session, subject: Subject, resource: Resource, typed_name: str
+    ) -> None:
+        """Errors: StateConflict (no last backup has failed), ResourceBusy, InvalidInput."""
+        provisioning.check_idle(session, resource)
+        backup = last_backup_that_failed(session, resource.id)
+        if backup is None:
+            raise StateConflict(state=resource.state)
+        faults = self._retire_faults(session, resource, typed_name)
+        if faults:
+            raise InvalidInput(faults)
+        self._audit(session, subject, "resource_retired_without_backup", resource, backup=backup)
+        service = self.catalogue[resource.service]
+        enqueue_destruction(session, self.settings, service, resource, self.clock())
 
     def destroy_due(self) -> int:
         """Starts destroying what has passed its grace period; returns how many. A tick."""
@@ -256,10 +277,9 @@ class Operations:
         return True
 
     def _destroy(self, session: Session, resource: Resource) -> None:
+        """A service with backups takes a last one first."""
         service = self.catalogue[resource.service]
-        resource.state = ResourceState.DESTROYING
-        action, payload = service.actions["retire"], {"spec": resource.spec}
-        enqueue_action(session, self.settings, service, action, resource, self.clock(), payload)
+        start_destruction(session, self.settings, service, resource, self.clock())
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -342,9 +362,12 @@ def is_retryable(job: Job) -> bool:
     """Whether trying again makes sense: not for a build or a change whose request has failed."""
     if job.resource is None:
         return True
-    return job.resource.state in (
+    state = job.resource.state
+    if "backup_id" in job.payload or "other_id" in job.payload:
+        return state not in (ResourceState.FAILED, ResourceState.RETIRED)
+    return state in (
         ResourceState.DESTROYING,
         ResourceState.CHANGING,
         ResourceState.BUILDING,
         ResourceState.FAILED,
-    ) and (job.resource.state != ResourceState.FAILED or "cleanup" in job.payload)
+    ) and (state != ResourceState.FAILED or "cleanup" in job.payload)

@@ -19,9 +19,12 @@ from controlplane.admission import service as admission
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.admission.rules import difference
 from controlplane.approval.models import ApprovalChain
+from controlplane.backups.models import Backup
+from controlplane.backups.rules import RESTORE_FROM, BackupState
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.clock import LOCAL_ZONE
 from controlplane.engines import WITH_VOLUMES
 from controlplane.errors import Fault, NotFound, StateConflict
 from controlplane.metering import service as metering
@@ -117,6 +120,8 @@ def prepare(
         faults.append(Fault("zone_not_offered", "zone"))
     if not stands_on and service.engine_of(spec) in service.absent_engines:
         faults = _not_offered(service.engine_of(spec), faults)
+    if spec.get(RESTORE_FROM) and service.backups_of(spec) is None:
+        faults.append(Fault("plan_cannot_restore", RESTORE_FROM))
     faults += _change_faults(service, resource, spec) if resource and not faults else []
     capacity = _capacity(service, spec, faults)
     asked_capacity = difference(resource.capacity if resource else {}, capacity)
@@ -334,7 +339,7 @@ def live_choices(
     fields = service.form_schema(action)["properties"]
     choices = {
         name: _SOURCES[schema["x-ui"]["source"]](
-            session, department, zone, stands_on or service.engine
+            session, department, zone, service, stands_on or service.engine
         )
         for name, schema in fields.items()
         if "source" in schema.get("x-ui", {})
@@ -345,7 +350,9 @@ def live_choices(
     return choices
 
 
-def _images(session: Session, _department: Department, zone: str, engine: str) -> list[Choice]:
+def _images(
+    session: Session, _department: Department, zone: str, _service: Service, engine: str
+) -> list[Choice]:
     """Images that every pool of the zone offers (the pool is chosen after the form is filled)."""
     offered = [p.cloud_images or [] for p in admission.candidate_pools(session, zone, engine)]
     names = [{i["name"] for i in images} for images in offered]
@@ -354,7 +361,9 @@ def _images(session: Session, _department: Department, zone: str, engine: str) -
     return [Choice(name, titles[name]) for name in sorted(common)]
 
 
-def _my_vms(session: Session, department: Department, zone: str, _engine: str) -> list[Choice]:
+def _my_vms(
+    session: Session, department: Department, zone: str, _service: Service, _engine: str
+) -> list[Choice]:
     rows = session.scalars(
         sa.select(Resource)
         .where(
@@ -369,4 +378,29 @@ def _my_vms(session: Session, department: Department, zone: str, _engine: str) -
     return [Choice(r.id, f"{r.name}（{r.number}）") for r in rows]
 
 
-_SOURCES = {"images": _images, "my_vms": _my_vms}
+def _my_backups(
+    session: Session, department: Department, zone: str, service: Service, _engine: str
+) -> list[Choice]:
+    """Backups of the department's resources of the same service, also of destroyed ones."""
+    rows = session.scalars(
+        sa.select(Backup)
+        .join(Resource, Resource.id == Backup.resource_id)
+        .where(
+            Resource.department_id == department.id,
+            Resource.zone == zone,
+            Resource.service == service.code,
+            Backup.state == BackupState.KEPT,
+        )
+        .order_by(Backup.taken_at.desc())
+        .limit(500)
+    )
+    return [
+        Choice(b.number, f"{b.resource.name}（{_local(b.taken_at)}，{b.number}）") for b in rows
+    ]
+
+
+def _local(at: datetime | None) -> str:
+    return at.astimezone(LOCAL_ZONE).strftime("%Y-%m-%d %H:%M") if at else ""
+
+
+_SOURCES = {"images": _images, "my_vms": _my_vms, "my_backups": _my_backups}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from controlplane import audit, leadership
 from controlplane.admission import models as admission
 from controlplane.approval import models as approval
+from controlplane.backups import models as backups
 from controlplane.db import Base
 from controlplane.metering import models as metering
 from controlplane.provisioning import models as provisioning
@@ -15,6 +16,7 @@ MODULES = (
     admission,
     approval,
     audit,
+    backups,
     leadership,
     metering,
     provisioning,

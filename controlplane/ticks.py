@@ -19,10 +19,12 @@ from controlplane.engines import MEASURED
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
 from controlplane.operations import Operations
+from controlplane.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
 POOL_READ_SECONDS = 60
+RETENTION_SECONDS = 60
 
 
 class PoolReader(Protocol):
@@ -40,6 +42,7 @@ class Ticks:
         self,
         db: Database,
         operations: Operations,
+        recovery: Recovery,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -47,6 +50,7 @@ class Ticks:
     ) -> None:
         self.db = db
         self.operations = operations
+        self.recovery = recovery
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -59,6 +63,9 @@ class Ticks:
             (self.seal_audit, every),
             (self.destroy_due, every),
             (self.end_grace, every),
+            (self.back_up_due, every),
+            (self.drill_due, every),
+            (self.delete_expired_backups, RETENTION_SECONDS),
             (self.read_pools, POOL_READ_SECONDS),
         ):
             self._scheduler.add_job(
@@ -96,6 +103,18 @@ class Ticks:
     def end_grace(self) -> int:
         """Starts to end the validity of secrets whose grace time after a rotation is over."""
         return self.operations.end_grace()
+
+    def back_up_due(self) -> int:
+        """Starts the backups whose daily moment has come."""
+        return self.recovery.back_up_due()
+
+    def drill_due(self) -> int:
+        """Starts the restore drills that the quarter wants."""
+        return self.recovery.drill_due()
+
+    def delete_expired_backups(self) -> int:
+        """Removes archives whose time is over."""
+        return self.recovery.delete_expired()
 
     def read_pools(self) -> None:
         """Reads each open pool's capacity and images from its cloud and keeps them on its row."""

@@ -54,12 +54,24 @@ def field_groups(service: Service, action: Action, context: FormContext) -> list
         FieldGroup(
             words(group["title"]),
             [
-                field_of(name, service.properties[name], name in required, context, service)
+                field
                 for name in group["fields"]
+                if not is_pointless(
+                    field := field_of(
+                        name, service.properties[name], name in required, context, service
+                    ),
+                    service.properties[name],
+                )
             ],
         )
         for group in service.form_groups(action)
     ]
+
+
+def is_pointless(field: FormField, schema: Mapping[str, Any]) -> bool:
+    """Nobody is asked which backup to restore where there is none."""
+    source = schema.get("x-ui", {}).get("source")
+    return source == "my_backups" and not field.choices and not field.errors
 
 
 def field_of(

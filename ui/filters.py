@@ -81,6 +81,16 @@ def storage(gib: float | None) -> str:
     return f"{quantity(gib / GIB_PER_TIB)}{NBSP}TiB"
 
 
+def file_size(size_bytes: int | None) -> str:
+    """The size of a file, in the largest unit of which it has one."""
+    if size_bytes is None:
+        return DASH
+    size, units = float(size_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{quantity(size, 1)}{NBSP}{units[0]}"
+
+
 def percent(part: float, whole: float, decimals: int = 0) -> str:
     """`part` of `whole` as `61 %`; a dash where the whole is nothing."""
     if not whole:

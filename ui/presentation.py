@@ -66,6 +66,7 @@ def install(app: Flask) -> None:
         quantity=filters.quantity,
         memory=filters.memory,
         storage=filters.storage,
+        file_size=filters.file_size,
         local_date=filters.local_date,
         spaced=spaced,
         by_dimension=by_dimension,

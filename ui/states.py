@@ -48,6 +48,13 @@ STATES: dict[str, dict[str, State]] = {
         "failed": State(_("失败"), "red", "circle-x"),
         "cancelled": State(_("已取消"), "grey", "circle-minus"),
     },
+    "backup": {
+        "pending": State(_("进行中"), "blue", "loader-2", turning=True),
+        "kept": State(_("已保存"), "green", "circle-check"),
+        "failed": State(_("失败"), "red", "circle-x"),
+        "deleting": State(_("删除中"), "grey", "trash"),
+        "deleted": State(_("已删除"), "grey", "trash"),
+    },
     "step": {
         "waiting": State(_("未开始"), "grey", "circle-dashed"),
         "running": State(_("进行中"), "blue", "loader-2", turning=True),

@@ -17,6 +17,7 @@ from controlplane.errors import NotSignedIn
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject
+from controlplane.recovery import Recovery
 
 
 class UseCases(Protocol):
@@ -38,6 +39,8 @@ class UseCases(Protocol):
     def operations(self) -> Operations: ...
     @property
     def connections(self) -> Connections: ...
+    @property
+    def recovery(self) -> Recovery: ...
 
 
 def control_plane() -> UseCases:

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from controlplane.catalogue.schema import SERVICE
-from controlplane.catalogue.services import Action, ExpressionError, Service, Snippet
+from controlplane.catalogue.services import Action, BackupPlan, ExpressionError, Service, Snippet
 from controlplane.declarations import (
     NAMES_SCHEMA,
     Document,
@@ -19,6 +19,7 @@ from controlplane.declarations import (
     duplicates,
     read_document,
 )
+from controlplane.engines import ENGINES
 from controlplane.errors import DeclarationInvalid
 
 #: Words a field may carry beside JSON Schema's own: names for people, and hints for the page.
@@ -33,7 +34,9 @@ WIDGETS = (
     "rows",
     "ssh_key",
 )
-SOURCES = ("images", "my_vms")
+SOURCES = ("images", "my_vms", "my_backups")
+#: What a service with `backups` must be able to do; an action of each kind.
+BACKUP_KINDS = ("backup", "restore", "drill")
 
 
 def load_catalogue(services_dir: Path, absent_engines: Iterable[str] = ()) -> dict[str, Service]:
@@ -105,7 +108,18 @@ def _build(data: Mapping[str, Any], folder: Path) -> Service:
         connection=tuple(
             Snippet(s["id"], s["title"], s["template"]) for s in data.get("connection", ())
         ),
+        backups=_backup_plan(data),
         folder=folder,
+    )
+
+
+def _backup_plan(data: Mapping[str, Any]) -> BackupPlan | None:
+    declared = data.get("backups")
+    if declared is None:
+        return None
+    engines = tuple(declared.get("engines", ENGINES))
+    return BackupPlan(
+        declared["daily_at"], declared["keep_days"], declared["last_keep_days"], engines
     )
 
 
@@ -256,6 +270,15 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
             for name in action.get("rotates", ())
             if name not in document.data.get("secrets", ())
         ]
+    kinds = [action["kind"] for action in actions.values()]
+    if "backups" in document.data:
+        problems += [
+            document.problem(["backups"], f"there is no action of kind {kind}")
+            for kind in BACKUP_KINDS
+            if kind not in kinds
+        ]
+    elif set(kinds) & set(BACKUP_KINDS):
+        problems.append(document.problem(["actions"], "actions of backups without `backups`"))
     for code, kind in (("provision", "create"), ("retire", "retire")):
         if actions[code]["kind"] != kind:
             problems.append(document.problem(["actions", code, "kind"], f"must be {kind}"))

@@ -17,7 +17,18 @@ ACTION: dict[str, Any] = {
         "playbook": {"type": "string", "pattern": "^[a-z0-9_]+\\.yml$"},
         "name": NAMES_SCHEMA,
         "effect": NAMES_SCHEMA,
-        "kind": {"enum": ["create", "change", "operate", "retire"]},
+        "kind": {
+            "enum": [
+                "create",
+                "change",
+                "operate",
+                "backup",
+                "restore",
+                "exchange",
+                "drill",
+                "retire",
+            ]
+        },
         "approval_chain": CODE,
         "fields": {"type": "array", "items": {"type": "string"}},
         "clears": {"type": "array", "items": {"type": "string"}},
@@ -44,6 +55,19 @@ SNIPPET: dict[str, Any] = {
         "template": {"type": "string", "minLength": 1},
     },
     "required": ["id", "title", "template"],
+    "additionalProperties": False,
+}
+
+#: Of a service whose data are backed up, unless a department chooses otherwise for a resource.
+BACKUPS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "daily_at": {"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$"},
+        "keep_days": {"type": "integer", "minimum": 1, "maximum": 3650},
+        "last_keep_days": {"type": "integer", "minimum": 1, "maximum": 3650},
+        "engines": {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
+    },
+    "required": ["daily_at", "keep_days", "last_keep_days"],
     "additionalProperties": False,
 }
 
@@ -117,6 +141,7 @@ SERVICE: dict[str, Any] = {
         # Those of `secrets` that the cloud draws rather than we.
         "issued_secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
         "connection": {"type": "array", "items": SNIPPET, "minItems": 1},
+        "backups": BACKUPS,
         "resource_name": {"type": "string"},
         "actions": {
             "type": "object",

@@ -69,6 +69,17 @@ class Snippet:
 
 
 @dataclass(frozen=True)
+class BackupPlan:
+    """When a resource is backed up, in Asia/Shanghai, and how long a backup is kept; the one taken
+    before a resource is destroyed for `last_keep_days`. Only what stands on one of `engines`."""
+
+    daily_at: str
+    keep_days: int
+    last_keep_days: int
+    engines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Service:
     code: str
     version: str
@@ -93,6 +104,7 @@ class Service:
     #: Those of them that the cloud draws: read from it after the run, and never told to one.
     issued_secrets: tuple[str, ...]
     connection: tuple[Snippet, ...]
+    backups: BackupPlan | None
     folder: Path = field(repr=False, compare=False)
     #: Engines that this deployment has not: what stands on them is not offered.
     absent_engines: frozenset[str] = frozenset()
@@ -121,6 +133,12 @@ class Service:
 
     def _engine_of(self, plan: Mapping[str, Any] | None) -> str:
         return engine_of_plan(plan, self.engine)
+
+    def backups_of(self, spec: Mapping[str, Any]) -> BackupPlan | None:
+        """How what a spec's plan makes is backed up, unless its department chose otherwise; None
+        where it is not."""
+        plan = self.backups
+        return plan if plan is not None and self.engine_of(spec) in plan.engines else None
 
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)

@@ -46,7 +46,8 @@ def new_resource_id() -> str:
     return str(uuid.uuid4())
 
 
-def _dated_number(session: Session, prefix: str, now: datetime) -> str:
+def dated_number(session: Session, prefix: str, now: datetime) -> str:
+    """The next number of a day's series: `J-20261124-0007`."""
     day = now.astimezone(LOCAL_ZONE).strftime("%Y%m%d")
     return f"{prefix}-{day}-{next_ordinal(session, f'{prefix}-{day}'):04d}"
 
@@ -71,7 +72,7 @@ def enqueue_job(
 ) -> Job:
     """A job row, in the transaction of the decision that it carries out."""
     job = Job(
-        number=_dated_number(session, "J", now),
+        number=dated_number(session, "J", now),
         action=action,
         service=service,
         playbook=playbook,

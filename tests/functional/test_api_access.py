@@ -38,6 +38,7 @@ class Route:
 APPLICANT, OPERATORS = {"applicant"}, {"applicant", "engineer"}
 REQUEST_READERS = ALL - {"administrator"}
 RESOURCE_READERS = ALL - {"administrator", "approver"}
+BACKUP_READERS = {"applicant", "engineer", "supervisor"}
 JOB_READERS = {"engineer", "supervisor"}
 MONTH_READERS = {"applicant", "finance", "supervisor"}
 CHANGE = {**BODY, "action": "change", "resource_id": "resource", "form": {"plan": "large"}}
@@ -66,6 +67,30 @@ ROUTES: dict[str, Route] = {
     "GET /approvals/decided": Route({"approver"}, "/approvals/decided", 403),
     "GET /resources": Route(RESOURCE_READERS, "/resources"),
     "GET /resources/<uuid:resource_id>": Route(RESOURCE_READERS, "/resources/{resource}", 404),
+    "GET /resources/<uuid:resource_id>/backups": Route(
+        BACKUP_READERS, "/resources/{resource}/backups", 404
+    ),
+    "GET /resources/<uuid:resource_id>/drills": Route(
+        BACKUP_READERS, "/resources/{resource}/drills", 404
+    ),
+    "POST /resources/<uuid:resource_id>/backups": Route(
+        OPERATORS, "/resources/{resource}/backups", 404, {}
+    ),
+    "POST /resources/<uuid:resource_id>/backup-schedule": Route(
+        OPERATORS,
+        "/resources/{resource}/backup-schedule",
+        404,
+        {"daily_at": "03:00", "keep_days": 7},
+    ),
+    "POST /resources/<uuid:resource_id>/backups/<number>/restoration": Route(
+        APPLICANT, "/resources/{resource}/backups/B-20261124-0001/restoration", 404, TYPED
+    ),
+    "POST /resources/<uuid:resource_id>/exchange": Route(
+        APPLICANT, "/resources/{resource}/exchange", 404, {"other_id": "resource", **TYPED}
+    ),
+    "POST /resources/<uuid:resource_id>/drills": Route(
+        {"engineer"}, "/resources/{resource}/drills", 403, {}
+    ),
     "GET /jobs": Route(JOB_READERS, "/jobs", 403),
     "GET /jobs/<id:job_id>": Route(JOB_READERS, "/jobs/{job}", 403),
     "GET /jobs/<id:job_id>/log": Route(JOB_READERS, "/jobs/{job}/log", 403),

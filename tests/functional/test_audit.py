@@ -17,7 +17,13 @@ from tests.factories import City
 def seal(city: City) -> int:
     control_plane = city.control_plane
     ticks = Ticks(
-        control_plane.db, control_plane.operations, control_plane.settings, {}, city.clock, "test:1"
+        control_plane.db,
+        control_plane.operations,
+        control_plane.recovery,
+        control_plane.settings,
+        {},
+        city.clock,
+        "test:1",
     )
     return ticks.seal_audit()
 

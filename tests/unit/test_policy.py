@@ -30,6 +30,10 @@ resource.connect           S        -        -        -        -        -
 resource.renew             S        -        -        -        -        -
 resource.retire            S        -        C        -        -        -
 resource.retire_now        -        -        C        -        -        -
+backup.view                S        -        C        -        C        -
+backup.take                S        -        C        -        -        -
+backup.restore             S        -        -        -        -        -
+backup.prove               -        -        C        -        -        -
 approval.view              -        C        -        -        -        -
 job.view                   -        -        C        -        C        -
 job.manage                 -        -        C        -        -        -

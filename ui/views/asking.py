@@ -12,12 +12,14 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
+from controlplane.backups.rules import RESTORE_FROM
 from controlplane.catalogue.forms import from_html
 from controlplane.catalogue.services import Action, Service
 from controlplane.errors import Fault, InvalidInput, NotFound
 from controlplane.pipeline import Ask
 from controlplane.preparing import Preparation
 from controlplane.reports import requests as request_reports
+from controlplane.reports.backups import find_backup
 from controlplane.reports.directory import departments_for
 from controlplane.reports.prices import item_names, plan_prices
 from controlplane.reports.resources import find_resource
@@ -52,7 +54,8 @@ class Asking:
 
 @asking_pages.get("/catalogue/<service_code>/apply")
 def apply(service_code: str) -> str:
-    """An empty form, or that of the draft or returned request in `?request=`."""
+    """An empty form, that of the draft or returned request in `?request=`, or one that restores the
+    backup in `?restore_from=`."""
     allow("request.create")
     service = service_of(service_code)
     request_id = request.args.get("request", type=int)
@@ -67,7 +70,20 @@ def apply(service_code: str) -> str:
         submission_key=secrets.token_urlsafe(16),
         department_id=subject().department_id,
     )
+    number = request.args.get(RESTORE_FROM)
+    if number:
+        ask = restoring(ask, service, number)
     return show_form(Asking(service, service.actions["provision"], ask), show_faults=False)
+
+
+def restoring(ask: Ask, service: Service, number: str) -> Ask:
+    """The form of another resource like that which the backup was taken from. Errors: NotFound."""
+    with control_plane().db.read() as session:
+        source = find_backup(session, subject(), number[:24]).resource
+    if source.service != service.code or RESTORE_FROM not in service.properties:
+        raise NotFound
+    form = {**ask.form, **service.form_of(source.spec), RESTORE_FROM: number}
+    return dataclasses.replace(ask, zone=source.zone, form=form, department_id=source.department_id)
 
 
 def prefilled(service: Service) -> dict[str, Any]:

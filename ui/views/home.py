@@ -7,9 +7,10 @@ from typing import Any
 from flask import Blueprint, render_template
 from sqlalchemy.orm import Session
 
+from controlplane.backups.store import Room
 from controlplane.clock import LOCAL_ZONE
 from controlplane.policy import Role, Subject
-from controlplane.reports import month, pools, requests, resources
+from controlplane.reports import backups, month, pools, requests, resources
 from controlplane.reports.requests import RequestFilter
 from ui.frame import waiting_now
 from ui.session import allow, control_plane, may, subject
@@ -33,12 +34,21 @@ def index() -> str:
             cards |= _applicant_cards(session, person)
         if may("job.manage"):
             cards["failed_jobs"] = resources.list_jobs(session, state="failed").rows[:SHOWN]
+            cards["attention"] = backups.to_attend(session, plane.catalogue, plane.clock())
+            cards["store_room"] = room_of_store()
             cards["running_jobs"] = resources.list_jobs(session, state="running").rows[:SHOWN]
         if may("pool.view"):
             cards["city"] = pools.city_totals(session)
         if person.has(Role.FINANCE, Role.SUPERVISOR):
             cards["month"] = _month(session, person)
         return render_template("home/index.html", **cards)
+
+
+def room_of_store() -> Room | None:
+    """The backup store's disk where it is getting full, or nothing."""
+    plane = control_plane()
+    room = plane.recovery.store.room()
+    return room if room.free_percent < plane.settings.backup_store_warn_percent else None
 
 
 def _applicant_cards(session: Session, person: Subject) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from controlplane.backups.service import last_backup_that_failed
+from controlplane.catalogue.services import Action
 from controlplane.policy import is_allowed
+from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import ResourceState
 from controlplane.reports import month
 from controlplane.reports import resources as reports
@@ -17,6 +20,7 @@ from ui.facts import address_of, connection_commands, fact_rows, output_rows
 from ui.lists import page_number, page_url, zone_in_view
 from ui.session import allow, control_plane, subject
 from ui.views.connecting import is_connectable
+from ui.views.recovering import card_of
 from ui.views.renewing import OFFERED_MONTHS, USUAL_MONTHS, renewable_months
 
 resources_pages = Blueprint("resources", __name__)
@@ -86,7 +90,29 @@ def show(resource_id: str) -> str:
             actions=actions_of(story),
             renewable=renewable_months(resource),
             connectable=is_connectable(resource),
+            backups=card_of(resource),
+            can_back_up=can(resource, "backup.take"),
+            can_exchange=can_exchange(resource),
+            destruction_waits=last_backup_that_failed(session, resource.id),
         )
+
+
+def can(resource: Resource, action: str) -> bool:
+    """Whether the person may do it to this resource, which runs or is stopped."""
+    return resource.state in ("active", "stopped") and is_allowed(
+        subject(), action, department_path=resource.department.path
+    )
+
+
+def can_exchange(resource: Resource) -> Action | None:
+    """The action by which two resources of this service exchange their data, if it may be done."""
+    service = control_plane().catalogue.get(resource.service)
+    if service is None or service.backups_of(resource.spec) is None:
+        return None
+    action = service.action_of_kind("exchange")
+    if action is None or resource.state not in action.states:
+        return None
+    return action if can(resource, "backup.restore") else None
 
 
 def chart_of(by_day: list[tuple[str, int]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from controlplane.api.routes import Routes
 from controlplane.api.views import (
     administration,
     approvals,
+    backups,
     capacity,
     catalogue,
     jobs,
@@ -21,6 +22,7 @@ NOUNS: tuple[Routes, ...] = (
     requests.routes,
     approvals.routes,
     resources.routes,
+    backups.routes,
     jobs.routes,
     capacity.routes,
     months.routes,

@@ -1,0 +1,239 @@
+"""Jobs that take, restore and prove backups: made in the transaction of their decision, and what
+follows for backup and drill when one ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane import audit
+from controlplane.backups import service as backups
+from controlplane.backups.models import Backup, RestoreDrill
+from controlplane.backups.rules import RESTORE_FROM, BackupKind, BackupState, DrillResult
+from controlplane.backups.store import BackupStore
+from controlplane.catalogue.services import Action, Service
+from controlplane.config import Settings
+from controlplane.credentials.keyring import Keyring
+from controlplane.errors import ConfigurationMissing, NoBackups, ResourceBusy
+from controlplane.jobs import enqueue_action
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.rules import UNFINISHED, JobState, ResourceState
+from controlplane.service_requests.models import ServiceRequest
+from controlplane.service_requests.rules import RequestState
+
+#: Kinds of actions whose ends are told here.
+KINDS = ("backup", "restore", "exchange", "drill")
+
+
+def action_for(service: Service | None, kind: str) -> Action:
+    """The service's action of a kind. Errors: NoBackups where it has none."""
+    action = service.action_of_kind(kind) if service else None
+    if action is None:
+        raise NoBackups
+    return action
+
+
+def start_backup(
+    session: Session,
+    settings: Settings,
+    service: Service,
+    resource: Resource,
+    kind: BackupKind,
+    keep_days: int,
+    now: datetime,
+    *,
+    due_at: datetime | None = None,
+    then_destroy: bool = False,
+) -> Backup:
+    """The backup and its job. With `then_destroy` its good end begins the destruction."""
+    keyring = Keyring(settings.credential_keys)
+    backup = backups.order_backup(session, keyring, resource, kind, keep_days, now, due_at)
+    payload = {
+        "spec": resource.spec,
+        "backup_id": backup.id,
+        "keeps": [backup.number],
+        "then_destroy": then_destroy,
+    }
+    action = action_for(service, "backup")
+    enqueue_action(session, settings, service, action, resource, now, payload)
+    return backup
+
+
+def start_drill(
+    session: Session,
+    settings: Settings,
+    service: Service,
+    resource: Resource,
+    backup: Backup,
+    now: datetime,
+    due_at: datetime | None = None,
+) -> RestoreDrill:
+    drill = backups.order_drill(session, backup, now, due_at)
+    payload = {
+        "spec": resource.spec,
+        "backup_id": backup.id,
+        "drill_id": drill.id,
+        "keeps": [backup.number],
+    }
+    action = action_for(service, "drill")
+    enqueue_action(session, settings, service, action, resource, now, payload)
+    return drill
+
+
+def start_destruction(
+    session: Session, settings: Settings, service: Service, resource: Resource, now: datetime
+) -> None:
+    """The last step of a resource's life: where its service has backups a last one comes first, and
+    the destruction waits for its good end."""
+    resource.state = ResourceState.DESTROYING
+    plan = service.backups_of(resource.spec)
+    if plan is not None:
+        start_backup(
+            session,
+            settings,
+            service,
+            resource,
+            BackupKind.LAST,
+            plan.last_keep_days,
+            now,
+            then_destroy=True,
+        )
+    else:
+        enqueue_destruction(session, settings, service, resource, now)
+
+
+def enqueue_destruction(
+    session: Session, settings: Settings, service: Service, resource: Resource, now: datetime
+) -> None:
+    action, payload = service.actions["retire"], {"spec": resource.spec}
+    enqueue_action(session, settings, service, action, resource, now, payload)
+
+
+# --- a run --------------------------------------------------------------------------------------
+
+
+def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[dict[str, Any], str]:
+    """`archive` for the play of a claimed job, where it is about one; or why it cannot run."""
+    if kind == "exchange":
+        return {}, _hold_other(session, job)
+    backup = _backup_of(session, job, kind)
+    if backup is None:
+        wanted = job.payload.get("spec", {}).get(RESTORE_FROM) if kind == "create" else ""
+        return {}, f"backup {wanted} is not there" if wanted else ""
+    store = BackupStore(settings.backups_dir)
+    if kind == "backup":
+        backup.state = BackupState.PENDING  # also where an engineer tries a failed one again
+        return {"archive": backups.to_take(backup, store, settings.backup_store_reserve_mib)}, ""
+    safety_id = job.payload.get("safety_backup_id")
+    if safety_id and session.get_one(Backup, safety_id).state != BackupState.KEPT:
+        return {}, "what is there now could not be backed up first; nothing was restored"
+    if backup.state != BackupState.KEPT:
+        return {}, f"backup {backup.number} is not kept any more"
+    try:
+        opened = backups.to_restore(backup, Keyring(settings.credential_keys), store)
+    except ConfigurationMissing as missing:
+        return {}, f"this deployment lacks {missing.params['what']}"
+    return {"archive": opened}, ""
+
+
+def _backup_of(session: Session, job: Job, kind: str) -> Backup | None:
+    if job.payload.get("backup_id"):
+        return session.get(Backup, job.payload["backup_id"])
+    number = job.payload.get("spec", {}).get(RESTORE_FROM) if kind == "create" else None
+    return backups.find_backup(session, number) if number else None
+
+
+def _hold_other(session: Session, job: Job) -> str:
+    """No other action may begin on the other resource of an exchange; or why it cannot be held,
+    where an engineer tries a failed exchange again."""
+    other = provisioning.lock_resource(session, job.payload["other_id"])
+    if other.state != ResourceState.CHANGING:
+        try:
+            provisioning.check_idle(session, other)
+        except ResourceBusy:
+            return f"{other.number} is busy"
+        if other.state != job.payload["other_state"]:
+            return f"{other.number} is {other.state}"
+        other.state = ResourceState.CHANGING
+    return ""
+
+
+def complete(
+    session: Session,
+    settings: Settings,
+    service: Service,
+    job: Job,
+    resource: Resource,
+    kind: str,
+    told: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """What a good end means; `told` is what the playbook reported."""
+    if kind == "backup":
+        backup = backups.lock_backup(session, job.payload["backup_id"])
+        backups.keep_backup(backup, told["backup"], now)
+        _note(session, "backup_taken", resource, now, backup=backup.number, kind=backup.kind)
+        if job.payload.get("then_destroy"):
+            enqueue_destruction(session, settings, service, resource, now)
+    elif kind == "drill":
+        drill = session.get_one(RestoreDrill, job.payload["drill_id"])
+        backups.end_drill(drill, told["drill"], job.started_at or now, now)
+        event = "restore_proven" if drill.result == DrillResult.PASSED else "restore_not_proven"
+        _note(session, event, resource, now, backup=drill.backup.number)
+    elif kind == "restore":
+        number = session.get_one(Backup, job.payload["backup_id"]).number
+        _note(session, "resource_restored", resource, now, backup=number)
+    else:
+        other = _free_other(session, job)
+        _note(session, "resource_exchanged", resource, now, other=other.number)
+        _note(session, "resource_exchanged", other, now, other=resource.number)
+
+
+def fail(
+    session: Session, job: Job, resource: Resource, kind: str, error: str, now: datetime
+) -> None:
+    """What a bad end means: engineers see the job on their board and may try it again."""
+    if kind == "backup":
+        backups.fail_backup(backups.lock_backup(session, job.payload["backup_id"]), error, now)
+        _note(session, "backup_failed", resource, now, reason=error[:200])
+    elif kind == "drill":
+        drill = session.get_one(RestoreDrill, job.payload["drill_id"])
+        backups.fail_drill(drill, error, now)
+        _note(session, "restore_not_proven", resource, now, reason=error[:200])
+    elif kind == "exchange":
+        _free_other(session, job)
+
+
+def _free_other(session: Session, job: Job) -> Resource:
+    """The other resource of an exchange, which was held still for it, as it was."""
+    other = provisioning.lock_resource(session, job.payload["other_id"])
+    if other.state == ResourceState.CHANGING:
+        other.state = job.payload["other_state"]
+    return other
+
+
+def _note(session: Session, event: str, resource: Resource, now: datetime, **data: Any) -> None:
+    provisioning.audit_resource(session, audit.SYSTEM, event, resource, now, **data)
+
+
+# --- what is still wanted -----------------------------------------------------------------------
+
+
+def spared_numbers(session: Session, now: datetime) -> set[str]:
+    """Numbers of backups that an open request or an unfinished job still needs: retention waits."""
+    open_states = (RequestState.IN_APPROVAL, RequestState.DELIVERING)
+    specs = session.scalars(
+        sa.select(ServiceRequest.spec).where(ServiceRequest.state.in_(open_states))
+    )
+    spared = {spec[RESTORE_FROM] for spec in specs if spec.get(RESTORE_FROM)}
+    # A job that failed of late may be tried again by an engineer.
+    of_late = sa.and_(Job.state == JobState.FAILED, Job.finished_at > now - timedelta(days=1))
+    payloads = session.scalars(
+        sa.select(Job.payload).where(sa.or_(Job.state.in_(UNFINISHED), of_late))
+    )
+    return spared | {number for payload in payloads for number in payload.get("keeps", ())}

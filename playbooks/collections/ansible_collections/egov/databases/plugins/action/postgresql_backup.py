@@ -1,0 +1,64 @@
+"""A backup of one database; the options stand in modules/postgresql_backup.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ansible_collections.egov.databases.plugins.plugin_utils.archives import MIB, write_archive
+from ansible_collections.egov.databases.plugins.plugin_utils.database_action import (
+    DatabaseAction,
+    Json,
+)
+from ansible_collections.egov.databases.plugins.plugin_utils.measures import (
+    measure,
+    prepare,
+    rows_of,
+)
+from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server
+
+LOCK_PATIENCE_MS = 60_000
+
+
+class ActionModule(DatabaseAction):
+    ARGUMENTS: ClassVar[Json] = {"database": {"type": "str", "required": True}}
+
+    def act(self, server: Server, wanted: Json, given: Mapping[str, Any]) -> tuple[bool, Json]:
+        database, archive = wanted["database"], given["archive"]
+        with server.connect(database, autocommit=True) as connection:
+            prepare(connection)
+            # Dump and measure see the very same rows, whatever is written meanwhile.
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            row = connection.execute(
+                "SELECT pg_export_snapshot(), pg_database_size(current_database())"
+            ).fetchone()
+            assert row is not None
+            taken_at = datetime.now(UTC)
+            written = write_archive(
+                Path(archive["path"]),
+                archive["recipient"],
+                [
+                    *(str(server.tools / "pg_dump"), "--format=custom", f"--snapshot={row[0]}"),
+                    *("--no-password", f"--lock-wait-timeout={LOCK_PATIENCE_MS}"),
+                ],
+                server.environment(database),
+                archive["reserve_mib"] * MIB,
+            )
+            measured = measure(connection)
+            version = connection.info.parameter_status("server_version")
+            connection.execute("COMMIT")
+        return True, {
+            "taken_at": taken_at.isoformat(),
+            "size_bytes": written.size_bytes,
+            "manifest": {
+                "engine": "postgresql",
+                "server_version": version,
+                "database": database,
+                "database_bytes": int(row[1]),
+                "sha256": written.sha256,
+                "rows": rows_of(measured),
+                **measured,
+            },
+        }

@@ -1,0 +1,23 @@
+"""What a restore or a drill left; the options stand in modules/postgresql_tidy.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible_collections.egov.databases.plugins.plugin_utils.database_action import (
+    DatabaseAction,
+    Json,
+)
+from ansible_collections.egov.databases.plugins.plugin_utils.scratch import drop_scratch
+from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server
+
+
+class ActionModule(DatabaseAction):
+    ARGUMENTS: ClassVar[Json] = {
+        "databases": {"type": "list", "elements": "str", "required": True},
+        "roles": {"type": "list", "elements": "str", "default": []},
+    }
+
+    def act(self, server: Server, wanted: Json, given: Mapping[str, Any]) -> tuple[bool, Json]:  # noqa: ARG002
+        return drop_scratch(server, wanted["databases"], wanted["roles"]), {}

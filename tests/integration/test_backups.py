@@ -1,0 +1,225 @@
+"""Backups on the real shared PostgreSQL: taken, lost, restored, proven, by real plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyrage
+import pytest
+import sqlalchemy as sa
+from openstack.connection import Connection as Cloud
+
+from controlplane.backups.models import Backup, RestoreDrill
+from controlplane.credentials.keyring import Keyring
+from controlplane.provisioning.models import Job
+from tests.integration.live_city import LiveCity, end_live_city, make_live_city
+from tests.integration.test_shared_postgresql import ask, inventory, left_on, order, uri
+
+__all__ = ["inventory"]
+
+NAME = "低保核对数据库"
+ROWS = 20_000
+SUM = "SELECT count(*), sum(hashtext(household::text)) FROM household"
+
+
+@pytest.fixture(scope="module")
+def city(
+    tmp_path_factory: pytest.TempPathFactory,
+    cloud_entry: Mapping[str, Any],
+    admin: Cloud,
+    run_suffix: str,
+    inventory: Path,
+) -> Iterator[LiveCity]:
+    folder = tmp_path_factory.mktemp("backups")
+    suffix = f"{run_suffix}-b"
+    city = make_live_city(
+        folder,
+        suffix,
+        admin,
+        cloud_entry,
+        shared_inventory=inventory,
+        job_attempts_max=1,
+        backup_store=folder / "store",
+    )
+    yield city
+    city.retire_all("postgresql")
+    city.assert_nothing_is_left()
+    end_live_city(city)
+    assert left_on(inventory) == []
+
+
+@pytest.fixture(scope="module")
+def source(city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A delivered database with rows of many kinds in it."""
+    resource_id = city.fulfilled(order(city))
+    with psycopg.connect(uri(city, tmp_path_factory.mktemp("source"), resource_id)) as connection:
+        connection.execute(
+            "CREATE TABLE household AS SELECT n AS id, md5(n::text) AS note, n / 7.0 AS share, "
+            "now() AS at, jsonb_build_object('n', n) AS more FROM generate_series(1, %s) n",
+            [ROWS],
+        )
+        connection.execute("ALTER TABLE household ADD PRIMARY KEY (id)")
+        connection.execute("CREATE VIEW all_of_it AS TABLE household")
+        connection.execute("CREATE EXTENSION pg_trgm")
+        connection.execute("SELECT lo_from_bytea(0, 'scan')")
+    return resource_id
+
+
+def backups(city: LiveCity, resource_id: str) -> list[Backup]:
+    with city.control_plane.db.read() as session:
+        rows = sa.select(Backup).where(Backup.resource_id == resource_id).order_by(Backup.id)
+        return list(session.scalars(rows))
+
+
+def backup(city: LiveCity, resource_id: str) -> Backup:
+    """A backup taken now; it must be a good one."""
+    recovery = city.control_plane.recovery
+    number = recovery.back_up_now(city.person("limin"), resource_id)
+    ended(city)
+    found = next(b for b in backups(city, resource_id) if b.number == number)
+    assert found.state == "kept", found.error
+    return found
+
+
+def ended(city: LiveCity) -> None:
+    city.worker.wake()
+    city.idle()
+
+
+def newest_job(city: LiveCity, action: str) -> Job:
+    return city.jobs(action=action)[-1]
+
+
+def archive(city: LiveCity, found: Backup) -> Path:
+    return city.control_plane.settings.backups_dir / found.location
+
+
+def files(city: LiveCity) -> list[Path]:
+    return [p for p in city.control_plane.settings.backups_dir.rglob("*") if p.is_file()]
+
+
+def test_a_dropped_table_comes_back_in_a_new_instance_and_under_the_old_address(
+    city: LiveCity, source: str, tmp_path: Path
+) -> None:
+    address = uri(city, tmp_path, source)
+    before = ask(address, SUM)
+    taken = backup(city, source)
+    assert taken.manifest["tables"]["public.household"]["rows"] == ROWS
+    assert b"household" not in archive(city, taken).read_bytes()
+    ask(address, "DROP TABLE household CASCADE; CREATE TABLE written_since (id int)")
+
+    fresh = city.fulfilled(order(city, restore_from=taken.number))
+    fresh_address = uri(city, tmp_path, fresh)
+    assert ask(fresh_address, SUM) == before
+    assert ask(fresh_address, "SELECT count(*) FROM all_of_it") == [(ROWS,)]
+    assert ask(address, "SELECT count(*) FROM written_since") == [(0,)], "the source is untouched"
+
+    city.control_plane.recovery.exchange(city.person("limin"), source, fresh, NAME)
+    ended(city)
+    assert newest_job(city, "exchange").state == "succeeded", city.told()
+    assert ask(address, SUM) == before
+    ask(address, "INSERT INTO household (id) VALUES (0); ALTER TABLE household ADD seen boolean")
+    assert ask(fresh_address, "SELECT count(*) FROM written_since") == [(0,)]
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        ask(fresh_address, "TABLE household")
+    city.operate(source, "rotate_password")
+    assert ask(uri(city, tmp_path, source), "SELECT count(*) FROM household") == [(ROWS + 1,)]
+
+
+def test_a_restore_in_place_keeps_what_was_there_as_a_backup(
+    city: LiveCity, source: str, tmp_path: Path
+) -> None:
+    address = uri(city, tmp_path, source)
+    before = ask(address, SUM)
+    taken = backup(city, source)
+    ask(address, "DELETE FROM household")
+    recovery = city.control_plane.recovery
+    recovery.restore_in_place(city.person("limin"), source, taken.number, NAME)
+    ended(city)
+    assert newest_job(city, "restore").state == "succeeded", city.told()
+    assert ask(address, SUM) == before
+    assert backups(city, source)[-1].manifest["tables"]["public.household"]["rows"] == 0
+
+
+def test_a_broken_archive_or_a_wrong_key_is_refused_before_anything_is_touched(
+    city: LiveCity, source: str, tmp_path: Path
+) -> None:
+    address = uri(city, tmp_path, source)
+    taken = backup(city, source)
+    before = ask(address, SUM)
+    whole = archive(city, taken).read_bytes()
+    archive(city, taken).write_bytes(whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:])
+    city.control_plane.recovery.restore_in_place(city.person("limin"), source, taken.number, NAME)
+    ended(city)
+    assert "not the one that was taken" in newest_job(city, "restore").error
+    assert ask(address, SUM) == before
+
+    archive(city, taken).write_bytes(whole)
+    strange = str(pyrage.x25519.Identity.generate())
+    with city.control_plane.db.transaction() as session:
+        row = session.get_one(Backup, taken.id)
+        keyring = Keyring(city.control_plane.settings.credential_keys)
+        row.sealed_key = keyring.seal(source, taken.number, strange)
+    city.control_plane.recovery.restore_in_place(city.person("limin"), source, taken.number, NAME)
+    ended(city)
+    assert "does not open its archive" in newest_job(city, "restore").error
+    assert strange not in newest_job(city, "restore").error
+    assert ask(address, SUM) == before
+
+
+def test_a_full_store_fails_clearly_and_leaves_no_half_archive(city: LiveCity, source: str) -> None:
+    settings = city.control_plane.delivery.settings
+    before = files(city)
+    city.control_plane.delivery.settings = settings.model_copy(
+        update={"backup_store_reserve_mib": 1 << 40}
+    )
+    try:
+        city.control_plane.recovery.back_up_now(city.person("limin"), source)
+        ended(city)
+    finally:
+        city.control_plane.delivery.settings = settings
+    failed = backups(city, source)[-1]
+    assert failed.state == "failed"
+    assert "make room" in failed.error
+    assert files(city) == before
+
+
+def test_a_drill_proves_a_backup_and_leaves_nothing(
+    city: LiveCity, source: str, inventory: Path
+) -> None:
+    taken = backup(city, source)
+    before = left_on(inventory)
+    city.control_plane.recovery.drill_now(city.person("chengang"), source)
+    ended(city)
+    with city.control_plane.db.read() as session:
+        drill = session.scalars(sa.select(RestoreDrill)).one()
+    assert (drill.result, drill.backup_id, drill.difference) == ("passed", taken.id, "")
+    assert drill.rows_compared == taken.manifest["rows"]
+    assert drill.recovery_time_seconds is not None
+    assert 0 < drill.recovery_time_seconds < 30
+    assert drill.recovery_point_seconds is not None
+    assert drill.recovery_point_seconds < 60
+    assert left_on(inventory) == before
+
+
+def test_the_last_backup_of_a_destroyed_database_is_restored_and_then_really_deleted(
+    city: LiveCity, source: str, tmp_path: Path
+) -> None:
+    before = ask(uri(city, tmp_path, source), SUM)
+    city.control_plane.operations.retire_now(city.person("chengang"), source, NAME)
+    ended(city)
+    assert city.resource(source).state == "retired", city.told()
+    last = backups(city, source)[-1]
+    assert (last.kind, last.state) == ("last", "kept")
+    again = city.fulfilled(order(city, restore_from=last.number))
+    assert ask(uri(city, tmp_path, again), SUM) == before
+    assert archive(city, last).exists()
+    city.clock.advance(days=31)
+    assert city.control_plane.recovery.delete_expired() > 0
+    assert not any(archive(city, found).exists() for found in backups(city, source))
+    assert backups(city, source)[-1].state == "deleted"
+    written = (p for p in city.control_plane.settings.jobs_dir.rglob("*") if p.is_file())
+    assert not any("AGE-SECRET" in p.read_text(errors="replace") for p in written)
