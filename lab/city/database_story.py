@@ -1,4 +1,4 @@
-"""The story of a database: ordered, connected to, written; its password changed in use."""
+"""The story of a database: ordered, written, backed up, lost, restored; its password changed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class DatabaseStory(Story):
             ("审批 approve", "zhangjing", lambda: self._decide("zhangjing", "同意")),
             ("交付 deliver", "", self._wait_for_delivery),
             ("连接 connect", "limin", self._connect),
+            ("备份 back up", "limin", self._back_up),
+            ("误删 lose", "limin", self._lose),
+            ("恢复 restore", "limin", self._restore),
+            ("互换 exchange", "limin", self._exchange),
             ("更换密码 rotate", "limin", self._rotate),
             ("账单 bill", "sunli", self._bill),
         ]
@@ -64,6 +68,45 @@ class DatabaseStory(Story):
             user, count = asked.fetchall()[0]
         return f"账号 {user} 经 TLS 连接，写入并读回 {count:,} 行"
 
+    def _back_up(self) -> str:
+        """By the button on the resource's page; what is in it stands in the API."""
+        clerk, path = self._visitor("limin"), f"/resources/{self.resource['id']}"
+        page = clerk.open(path)
+        clerk.send(page, page.form_to(f"{path}/backups"), {})
+        self._job_ended("backup")
+        self.backup = self._api(f"/api/v1{path}/backups")["items"][0]
+        if self.backup["state"] != "kept":
+            raise LabError(f"the backup ended {self.backup['state']}: {self.backup['error']}")
+        rows = self.backup["manifest"]["tables"]["public.household"]["rows"]
+        size_kib = self.backup["size_bytes"] / 1024
+        return f"{self.backup['number']} 已加密保存：{rows:,} 行，{size_kib:,.0f} KiB"
+
+    def _lose(self) -> str:
+        with psycopg.connect(self.uri) as connection:
+            connection.execute("DROP TABLE household")
+        return "household 表被误删"
+
+    def _restore(self) -> str:
+        """An ordinary order whose form names the backup; what is built holds its rows."""
+        clerk, source = self._visitor("limin"), self.resource
+        page = clerk.open(f"/catalogue/postgresql/apply?restore_from={self.backup['number']}")
+        form = page.form("system_name", "submission_key")
+        request = self._submit(clerk, page, form, {"system_name": "低保核对数据库（恢复）"})
+        self._decide("zhangjing", "同意")
+        self._wait_for_delivery()
+        self.restored, count = self.resource, self._rows(self._shown_uri())
+        self.resource = source
+        return f"{request['number']} 获批，新实例 {self.restored['number']} 带着 {count:,} 行交付"
+
+    def _exchange(self) -> str:
+        """The old connection string leads to the restored rows."""
+        clerk, path = self._visitor("limin"), f"/resources/{self.resource['id']}/exchange"
+        page = clerk.open(path)
+        typed = {"other": self.restored["id"], "confirm_name": self.resource["name"]}
+        clerk.send(page, page.form_to(path), typed)
+        self._job_ended("exchange")
+        return f"两个实例互换数据，原来的连接串不变，读回 {self._rows(self.uri):,} 行"
+
     def _rotate(self) -> str:
         """An application goes on with the old password; the new one holds at once."""
         with _application(self.uri) as answers:
@@ -83,6 +126,15 @@ class DatabaseStory(Story):
 
     # --- helpers --------------------------------------------------------------------------------
 
+    @staticmethod
+    def _rows(uri: str) -> int:
+        """Errors: LabError when a row is missing."""
+        with psycopg.connect(uri) as connection:
+            count = int(connection.execute("SELECT count(*) FROM household").fetchall()[0][0])
+        if count != ROWS:
+            raise LabError(f"{count} of {ROWS} rows came back")
+        return count
+
     def _shown_uri(self) -> str:
         """The connection string on the page of connection details, with the CA put beside it."""
         clerk, path = self._visitor("limin"), f"/resources/{self.resource['id']}/connection"
@@ -100,6 +152,11 @@ class DatabaseStory(Story):
         clerk, path = self._visitor("limin"), f"/resources/{self.resource['id']}"
         page = clerk.open(f"{path}/actions/{action}")
         clerk.send(page, page.form_to(f"{path}/actions/{action}"), {})
+        self._job_ended(action)
+
+    def _job_ended(self, action: str) -> None:
+        """Waits for the good end of the resource's newest job."""
+        path = f"/resources/{self.resource['id']}"
         deadline = time.monotonic() + JOB_TIMEOUT_S
         while (job := self._api(f"/api/v1{path}")["jobs"][0])["state"] in ("queued", "running"):
             if time.monotonic() > deadline:
