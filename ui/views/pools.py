@@ -9,6 +9,7 @@ from flask import Blueprint, render_template
 from flask_babel import gettext
 
 from controlplane.admission.models import Pool
+from controlplane.engines import MEASURED
 from controlplane.reports import history as histories
 from controlplane.reports import pools as reports
 from controlplane.reports.history import History
@@ -27,6 +28,7 @@ class PoolCard:
     """A pool with all that its card says; `chart` None: it held nothing in `HISTORY_DAYS`."""
 
     pool: Pool
+    is_measured: bool
     differences: dict[str, tuple[int, int]]
     chart: dict[str, Any] | None
     outlooks: dict[str, Outlook | None]
@@ -53,6 +55,7 @@ def card_of(pool: Pool, history: History) -> PoolCard:
     """What one pool's card says."""
     return PoolCard(
         pool,
+        pool.engine in MEASURED,
         dict(reports.capacity_differences(pool)),
         held_chart(history, pool.code, gettext("总量"), pool.warning_percent),
         histories.outlooks(history, pool),
