@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-lab lint format lock check \
-	bench-pages bench-provisioning
+	bench-pages bench-provisioning bench-backups
 
 PY := .venv/bin/python
 SYSTEM_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
@@ -62,6 +62,9 @@ bench-pages: setup-dev ## every page on a city with 5,000 resources
 
 bench-provisioning: setup-dev ## an order from approval to ACTIVE beside the SDK, on the same cloud
 	@$(PY) -m benchmarks.provisioning
+
+bench-backups: setup-dev ## a million rows backed up, lost, restored, exchanged, drilled; recovery time and point
+	@$(PY) -m benchmarks.backups
 
 lock: setup-dev ## resolve requirements/*.in into their locks
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/controlplane.in -o requirements/controlplane.lock
