@@ -28,7 +28,7 @@ from controlplane.errors import ConfigurationMissing
 from controlplane.jobs import parent_in, sync_quota
 from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
-from controlplane.provisioning.models import DepartmentSite, Job, Resource
+from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
     JobState,
     ResourceState,
@@ -38,6 +38,7 @@ from controlplane.provisioning.rules import (
 from controlplane.provisioning.service import Step
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
+from controlplane.telling import extravars
 
 #: How long a job waits whose service this process does not know.
 UNKNOWN_SERVICE_SECONDS = 60
@@ -165,7 +166,7 @@ class Delivery:
             playbook=job.playbook,
             cloud=site.cloud,
             project=site.project,
-            extravars={**self._extravars(session, job, site, pool), **secrets, **archive},
+            extravars={**extravars(session, self.catalogue, job, site, pool), **secrets, **archive},
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
@@ -209,65 +210,6 @@ class Delivery:
             return False
         brings = service.secrets if action.kind == "create" else action.rotates
         return any(name in service.issued_secrets for name in brings)
-
-    def _extravars(
-        self, session: Session, job: Job, site: DepartmentSite, pool: Pool | None
-    ) -> dict[str, Any]:
-        """The playbook contract's one variable; see `playbooks/README.md`."""
-        resource = job.resource
-        department = site.department
-        request = session.get(ServiceRequest, job.request_id) if job.request_id else None
-        values: dict[str, Any] = {
-            "action": job.action,
-            "job_number": job.number,
-            "request_number": request.number if request else "",
-            "engine": site.engine,
-            "cloud": "department",
-            "admin_cloud": "admin",
-            "availability_zone": pool.availability_zone if pool else "",
-            "zone": site.zone,
-            "department": {
-                "code": department.code,
-                "name": department.name_zh,
-                "project": site.project,
-                **site.outputs,
-            },
-            "spec": job.payload.get("spec", {}),
-            "previous_spec": job.payload.get("previous_spec", {}),
-            "quota": job.payload.get("quota", {}),
-            "is_undoing": bool(job.payload.get("revert")),
-            "related": {},
-            "outputs": {},
-        }
-        if resource is not None:
-            values |= {
-                "resource_id": resource.id,
-                "resource_number": resource.number,
-                "resource_name": resource.name,
-                "outputs": resource.outputs,
-                "related": self._related(session, job, resource),
-            }
-        return values
-
-    def _related(self, session: Session, job: Job, resource: Resource) -> dict[str, Any]:
-        """The VM that the resource stands on, before and after this action; for an exchange, the
-        other resource."""
-        service = self.catalogue[resource.service]
-        related: dict[str, Any] = {}
-        other_id = job.payload.get("other_id")
-        if other_id:
-            other = session.get_one(Resource, other_id)
-            related["other"] = {
-                "resource_id": other.id,
-                "outputs": other.outputs,
-                "spec": other.spec,
-            }
-        for key, spec in (("vm", job.payload.get("spec", {})), ("previous_vm", resource.spec)):
-            parent_id = parent_in(service, spec)
-            parent = session.get(Resource, parent_id) if parent_id else None
-            if parent is not None:
-                related[key] = {"resource_id": parent.id, "outputs": parent.outputs}
-        return related
 
     def _action(self, job: Job) -> Action | None:
         service = self.catalogue.get(job.service)

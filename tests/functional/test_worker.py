@@ -276,6 +276,18 @@ def test_a_cloud_that_does_not_answer_costs_the_order_no_try(workshop: Workshop)
     assert workshop.ended().state == "succeeded"
 
 
+def test_a_cloud_that_cannot_be_entered_now_costs_the_order_no_try(workshop: Workshop) -> None:
+    workshop.put("waits")
+    (workshop.services / "go").touch()
+    workshop.order()
+    cloud = FakeCloud(lets_nobody_in=True)
+    workshop.start(cloud)
+    eventually(lambda: "does not answer: no token is to be had" in workshop.job().error)
+    assert workshop.job().attempts_max - workshop.job().attempt >= 2
+    cloud.lets_nobody_in = False
+    assert workshop.ended().state == "succeeded"
+
+
 def test_a_cloud_that_is_not_in_the_clouds_file_is_named(workshop: Workshop) -> None:
     workshop.order()
     worker = workshop.start()

@@ -34,9 +34,12 @@ class FakeCloud:
     """Stands for the cloud's driver only: credentials to hand on, and a machine that answers."""
 
     is_silent: bool = False
+    lets_nobody_in: bool = False
     projects: list[str] = field(default_factory=list)
 
     def run_access(self, project: str) -> Access:
+        if self.lets_nobody_in:
+            raise CloudUnavailable(reason="no token is to be had")
         self.projects.append(project)
         clouds = {"admin": {"auth": {"password": "adm1n-s3cret"}}, "department": {}}
         return Access({"clouds.yaml": {"clouds": clouds}})

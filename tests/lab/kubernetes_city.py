@@ -121,7 +121,15 @@ def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> Kube
     settings = live_settings(folder, quotas, clouds_yaml, **changes)
     control_plane = make_database(settings, people, clock)
     clouds: Mapping[str, Any] = build_clouds(settings)
-    ticks = Ticks(control_plane.db, control_plane.operations, settings, clouds, clock, "tests")
+    ticks = Ticks(
+        control_plane.db,
+        control_plane.operations,
+        control_plane.recovery,
+        settings,
+        clouds,
+        clock,
+        "tests",
+    )
     ticks.read_pools()
     worker = Worker(control_plane.delivery, settings, clouds)
     worker.start()

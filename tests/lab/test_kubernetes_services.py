@@ -15,6 +15,8 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import stream
 
+from controlplane.applying import apply_declared
+from controlplane.quotas import load_quotas
 from controlplane.service_requests.rules import RequestState
 from tests.lab.cloud import until
 from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
@@ -154,6 +156,28 @@ def test_a_build_whose_image_is_missing_says_so_and_leaves_nothing(
     assert "the node has no image lab.local/postgres:51" in said
     city.idle()
     city.assert_nothing_is_left()
+
+
+@pytest.fixture
+def cluster_quota_reached(running_city: KubernetesCity) -> Iterator[None]:
+    """Somebody has made the department's quota in the cluster smaller than ours says."""
+    core = client.CoreV1Api(running_city.client())
+    name = f"egov-{running_city.code('civil-affairs')}-internet"
+    before = core.read_namespaced_resource_quota("egov", name).spec.hard
+    core.patch_namespaced_resource_quota("egov", name, {"spec": {"hard": {"limits.cpu": "0"}}})
+    yield
+    core.patch_namespaced_resource_quota("egov", name, {"spec": {"hard": before}})
+
+
+def test_a_quota_reached_in_the_cluster_and_not_with_us_says_so(
+    city: KubernetesCity, cluster_quota_reached: None
+) -> None:
+    request = city.ended(city.ask("postgresql", plan="own_small", database_name="dibao"))
+    assert request.state == RequestState.FAILED
+    assert request.resource_id is not None
+    said = city.job_of(request.resource_id, "provision").error
+    assert "the namespace's quota is too small: exceeded quota: egov" in said
+    assert "limits.cpu" in said
 
 
 # --- a namespace of a department's own ----------------------------------------------------------
@@ -307,3 +331,17 @@ def test_the_department_s_quota_is_kept_in_step_in_its_namespace(city: Kubernete
     assert hard["requests.storage"] == "3Ti"
     labels = core.read_namespace(name).metadata.labels
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    declare_quota(city, "vcpu: 40,", "vcpu: 36,")
+    city.worker.wake()
+    city.idle()
+    hard = core.read_namespaced_resource_quota("egov", name).spec.hard
+    assert hard["limits.cpu"] == "36"
+
+
+def declare_quota(city: KubernetesCity, before: str, after: str) -> None:
+    """The e-government office changes the department's quota and applies it."""
+    settings = city.control_plane.settings
+    file = settings.quotas_dir / "quotas.yml"
+    file.write_text(file.read_text(encoding="utf-8").replace(before, after, 1), encoding="utf-8")
+    with city.control_plane.db.transaction() as session:
+        apply_declared(session, settings, load_quotas(settings.quotas_dir), city.clock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -83,5 +84,8 @@ def test_a_pod_on_its_way_has_no_trouble() -> None:
     ],
 )
 def test_a_pod_that_is_never_made_says_who_refused_it(said: str, words: str) -> None:
-    assert words in reasons.refusal_of([{"reason": "FailedCreate", "message": said}])
-    assert reasons.refusal_of([{"reason": "SuccessfulCreate", "message": said}]) == ""
+    event = {"reason": "FailedCreate", "message": said, "lastTimestamp": "2026-11-24T10:00:00Z"}
+    at = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    assert words in reasons.refusal_of([event], since=at)
+    assert reasons.refusal_of([event | {"reason": "SuccessfulCreate"}], since=at) == ""
+    assert reasons.refusal_of([event], since=at + timedelta(minutes=1)) == "", "put right since"

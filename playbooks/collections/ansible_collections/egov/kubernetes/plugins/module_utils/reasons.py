@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Thing = Mapping[str, Any]
+CLOCKS_APART = timedelta(seconds=5)
 
 #: reason of a waiting container -> (in words, whether it may pass by itself)
 _WAITING = {
@@ -70,9 +72,14 @@ def _of_container(status: Thing, declared: Thing) -> Trouble | None:
     return Trouble(text, may_pass)
 
 
-def refusal_of(events: Iterable[Thing]) -> str:
-    """Why the cluster makes no pod at all (a quota, a security level); empty if it says nothing."""
-    refused = [e.get("message", "") for e in events if e.get("reason") == "FailedCreate"]
+def refusal_of(events: Iterable[Thing], since: datetime) -> str:
+    """Why the cluster makes no pod at all (a quota, a security level); empty if it has said nothing
+    since then, clocks some seconds apart included."""
+    refused = [
+        event.get("message", "")
+        for event in events
+        if event.get("reason") == "FailedCreate" and _at(event) >= since - CLOCKS_APART
+    ]
     if not refused:
         return ""
     said = refused[-1]
@@ -83,6 +90,11 @@ def refusal_of(events: Iterable[Thing]) -> str:
         detail = said[said.index("violates PodSecurity") :]
         return f"不符合容器安全级别 · against the namespace's security level: {detail}"
     return f"集群拒绝创建容器组 · the cluster refuses the pod: {said}"
+
+
+def _at(event: Thing) -> datetime:
+    said = event.get("lastTimestamp") or event.get("eventTime")
+    return datetime.fromisoformat(said) if said else datetime.fromtimestamp(0, UTC)
 
 
 def is_ready(pod: Thing) -> bool:

@@ -36,6 +36,7 @@ pod: {description: Name of the pod that runs; empty for no replica., type: str, 
 
 import os
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -46,6 +47,7 @@ from ansible_collections.egov.kubernetes.plugins.module_utils.reasons import (
 )
 
 POLL_S = 0.3
+EVER = datetime.fromtimestamp(0, UTC)
 REVISION = "controller-revision-hash"
 
 
@@ -64,7 +66,7 @@ class Rollout:
 
     def wait(self, timeout_s: float, patience_s: float) -> str:
         """The name of the pod that runs, or nothing for no replica. Raises NeverReadyError."""
-        started = time.monotonic()
+        started, began_at = time.monotonic(), datetime.now(UTC)
         troubled_since: float | None = None
         while True:
             now = time.monotonic()
@@ -78,15 +80,15 @@ class Rollout:
                 pod = self._current(declared, pods)
                 if pod is not None and is_ready(pod):
                     return str(pod["metadata"]["name"])
-                reason, may_pass = self._reason(declared, pod, now - started > patience_s)
+                reason, may_pass = self._reason(declared, pod, began_at)
             troubled_since = (troubled_since or now) if reason else None
             has_lasted = troubled_since is not None and now - troubled_since > patience_s
             if reason and (not may_pass or (has_lasted and declared["spec"]["replicas"])):
                 raise NeverReadyError(reason)
             if now - started > timeout_s:
-                raise NeverReadyError(
-                    reason or f"{timeout_s:.0f} 秒内未就绪 · not ready within {timeout_s:.0f} s"
-                )
+                reason = reason or self._refusal(declared, EVER)
+                late = f"{timeout_s:.0f} 秒内未就绪 · not ready within {timeout_s:.0f} s"
+                raise NeverReadyError(reason or late)
             time.sleep(POLL_S)
 
     def _declared(self) -> Any:
@@ -112,17 +114,19 @@ class Rollout:
             self.has_changed = True
         return None
 
-    def _reason(self, declared: Any, pod: Any, is_late: bool) -> tuple[str, bool]:
-        if pod is not None:
-            trouble = trouble_of(pod)
-            return (trouble.words, trouble.may_pass) if trouble else ("", True)
-        if not is_late:
-            return "", True  # the controller is about to make it
+    def _reason(self, declared: Any, pod: Any, began_at: datetime) -> tuple[str, bool]:
+        if pod is None:
+            return self._refusal(declared, began_at), False
+        trouble = trouble_of(pod)
+        return (trouble.words, trouble.may_pass) if trouble else ("", True)
+
+    def _refusal(self, declared: Any, since: datetime) -> str:
+        """Why no pod is made. What was refused before may have been put right since."""
         uid = declared["metadata"]["uid"]
         events = self._core.list_namespaced_event(
             self._namespace, field_selector=f"involvedObject.uid={uid}"
         )
-        return refusal_of(self._plain(events)["items"]), False
+        return refusal_of(self._plain(events)["items"], since)
 
 
 def main() -> None:
