@@ -117,7 +117,8 @@ def fill(uri: str) -> None:
     with psycopg.connect(uri) as connection:
         connection.execute(
             "CREATE TABLE household AS SELECT n AS id, md5(n::text) AS name, n %% 97 AS district, "
-            "(n::bigint * 7919 %% 100000) / 100.0 AS allowance, now() AS at FROM generate_series(1, %s) n",
+            "(n::bigint * 7919 %% 100000) / 100.0 AS allowance, now() AS at "
+            "FROM generate_series(1, %s) n",
             [ROWS],
         )
         connection.execute("ALTER TABLE household ADD PRIMARY KEY (id)")

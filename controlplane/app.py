@@ -19,6 +19,7 @@ from controlplane.catalogue.services import Service
 from controlplane.clock import Clock, utc_now
 from controlplane.config import Settings
 from controlplane.connections import Connections
+from controlplane.custody import Custody
 from controlplane.db import Database
 from controlplane.delivery import Delivery
 from controlplane.engines import KUBERNETES, SHARED
@@ -42,6 +43,7 @@ class ControlPlane:
     delivery: Delivery
     connections: Connections
     recovery: Recovery
+    custody: Custody
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -59,6 +61,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         delivery=Delivery(db, catalogue, settings, clock),
         connections=Connections(db, catalogue, settings, clock),
         recovery=Recovery(db, catalogue, settings, clock),
+        custody=Custody(db, catalogue, settings, clock),
     )
 
 

@@ -15,7 +15,7 @@ from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.backups.rules import RESTORE_FROM, BackupKind, BackupState, DrillResult
 from controlplane.backups.store import BackupStore
-from controlplane.catalogue.services import Action, Service
+from controlplane.catalogue.services import Action, BackupPlan, Service
 from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
 from controlplane.errors import ConfigurationMissing, NoBackups, ResourceBusy
@@ -28,6 +28,17 @@ from controlplane.service_requests.rules import RequestState
 
 #: Kinds of actions whose ends are told here.
 KINDS = ("backup", "restore", "exchange", "drill")
+#: States in which a resource is backed up and drilled.
+BACKED_UP = (ResourceState.ACTIVE, ResourceState.STOPPED)
+
+
+def declared_plan(catalogue: Mapping[str, Service], resource: Resource) -> BackupPlan:
+    """How the resource's service says that it is backed up. Errors: NoBackups."""
+    service = catalogue.get(resource.service)
+    plan = service.backups_of(resource.spec) if service else None
+    if plan is None:
+        raise NoBackups
+    return plan
 
 
 def action_for(service: Service | None, kind: str) -> Action:

@@ -1,19 +1,18 @@
-"""What people and time do with backups: take, restore, prove, delete; two resources exchanged."""
+"""What people do with backups: take, restore, prove one; exchange two resources."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane import audit, policy
+from controlplane import policy
 from controlplane.audit import Actor
 from controlplane.backup_jobs import (
+    BACKED_UP,
     action_for,
-    spared_numbers,
+    declared_plan,
     start_backup,
     start_drill,
 )
@@ -22,7 +21,7 @@ from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, BackupSchedule
 from controlplane.backups.rules import BackupKind, BackupState
 from controlplane.backups.store import BackupStore
-from controlplane.catalogue.services import BackupPlan, Service
+from controlplane.catalogue.services import Service
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
@@ -31,9 +30,7 @@ from controlplane.errors import (
     Fault,
     Forbidden,
     InvalidInput,
-    NoBackups,
     NotFound,
-    ResourceBusy,
     StateConflict,
 )
 from controlplane.jobs import enqueue_action
@@ -42,17 +39,11 @@ from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import ResourceState
 
-#: States in which a resource is backed up and drilled.
-BACKED_UP = (ResourceState.ACTIVE, ResourceState.STOPPED)
-#: How many backups or drills one tick starts at most: a night's worth is spread over a few.
-STARTED_AT_ONCE = 20
 KEEP_DAYS_MAX = 3650
-#: By resource, the moment for which something is due.
-Moments = dict[str, datetime]
 
 
 class Recovery:
-    """Each public method is one transaction, or one for each resource it is about."""
+    """Each public method is one transaction; what time does with backups is in `custody`."""
 
     def __init__(
         self,
@@ -158,7 +149,7 @@ class Recovery:
                 provisioning.lock_resource(session, each_id)  # in one order, so that no two wait
             resource = self._resource(session, subject, resource_id, "backup.restore")
             other = self._resource(session, subject, other_id, "backup.restore")
-            self._plan(resource)
+            declared_plan(self.catalogue, resource)
             service = self.catalogue[resource.service]
             action = action_for(service, "exchange")
             faults = [] if _may_change_places(resource, other) else [Fault("no_exchange", "other")]
@@ -201,7 +192,7 @@ class Recovery:
         now = self.clock()
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "backup.take")
-            self._plan(resource)
+            declared_plan(self.catalogue, resource)
             faults = []
             try:
                 rules.time_of_day(daily_at)
@@ -230,144 +221,19 @@ class Recovery:
                 keep_days=keep_days,
             )
 
-    # --- what time does -------------------------------------------------------------------------
-
-    def back_up_due(self) -> int:
-        """Starts the backups whose daily moment has come, each moment once; returns how many."""
-        return self._start_due(self._backups_due, self._start_due_backup)
-
-    def drill_due(self) -> int:
-        """Starts the drills that the quarter wants and none has passed yet; returns how many."""
-        return self._start_due(self._drills_due, self._start_due_drill)
-
-    def _start_due(
-        self,
-        due: Callable[[Session, list[Resource]], Moments],
-        start: Callable[[Session, Resource, datetime], bool],
-    ) -> int:
-        """Looks without a lock, then decides again for each resource under its lock."""
-        started = 0
-        with self.db.read() as session:
-            wanted = due(session, self._watched(session))
-        for resource_id in wanted:
-            with self.db.transaction() as session:
-                resource = provisioning.lock_resource(session, resource_id)
-                due_at = due(session, [resource]).get(resource_id)
-                if due_at is not None and _is_idle(session, resource):  # else the next tick
-                    started += start(session, resource, due_at)
-            if started == STARTED_AT_ONCE:
-                break
-        return started
-
-    def _watched(self, session: Session) -> list[Resource]:
-        services = [s.code for s in self.catalogue.values() if s.backups is not None]
-        rows = session.scalars(
-            sa.select(Resource)
-            .where(Resource.service.in_(services), Resource.state.in_(BACKED_UP))
-            .order_by(Resource.number)
-        )
-        return [row for row in rows if self.catalogue[row.service].backups_of(row.spec)]
-
-    def _backups_due(self, session: Session, resources: list[Resource]) -> Moments:
-        now, due = self.clock(), {}
-        ids = [resource.id for resource in resources]
-        ordered = backups.last_backup_moments(session, ids)
-        for resource, plan in self._with_plans(session, resources):
-            if resource.delivered_at is not None:
-                moment = rules.backup_due(now, plan.daily_at, resource.delivered_at)
-                if moment is not None and _is_new(moment, ordered.get(resource.id)):
-                    due[resource.id] = moment
-        return due
-
-    def _drills_due(self, session: Session, resources: list[Resource]) -> Moments:
-        now, due = self.clock(), {}
-        ids = [resource.id for resource in resources]
-        ordered = backups.last_drill_moments(session, ids)
-        first, proven = backups.first_kept(session, ids), backups.last_proven(session, ids)
-        for resource, plan in self._with_plans(session, resources):
-            mine = first.get(resource.id), proven.get(resource.id)
-            moment = rules.drill_due(now, plan.daily_at, *mine)
-            if moment is not None and _is_new(moment, ordered.get(resource.id)):
-                due[resource.id] = moment
-        return due
-
-    def _with_plans(
-        self, session: Session, resources: list[Resource]
-    ) -> list[tuple[Resource, BackupPlan]]:
-        chosen = backups.schedules_of(session, [resource.id for resource in resources])
-        return [
-            (resource, backups.plan_of(self._plan(resource), chosen.get(resource.id)))
-            for resource in resources
-            if resource.state in BACKED_UP
-        ]
-
-    def _start_due_backup(self, session: Session, resource: Resource, due_at: datetime) -> bool:
-        ((_, plan),) = self._with_plans(session, [resource])
-        start_backup(
-            session,
-            self.settings,
-            self.catalogue[resource.service],
-            resource,
-            BackupKind.SCHEDULE,
-            plan.keep_days,
-            self.clock(),
-            due_at=due_at,
-        )
-        return True
-
-    def _start_due_drill(self, session: Session, resource: Resource, due_at: datetime) -> bool:
-        backup = backups.newest_kept(session, resource.id)
-        if backup is None:
-            return False  # the first one's time is over and the next is yet to be taken
-        service = self.catalogue[resource.service]
-        start_drill(session, self.settings, service, resource, backup, self.clock(), due_at)
-        return True
-
-    def delete_expired(self) -> int:
-        """Removes the archives whose time is over, and what failed backups left; returns how many
-        backups are gone. The row says that it is being deleted before its file goes, and that it is
-        deleted after: ended half-way, the next call goes on."""
-        now, done = self.clock(), 0
-        with self.db.transaction() as session:
-            going = backups.begin_deleting(session, now, spared_numbers(session, now))
-            leftovers = backups.failed_leftovers(session, now)
-        for location in leftovers:
-            self.store.remove(location)
-        for backup_id, location in going:
-            self.store.remove(location)
-            with self.db.transaction() as session:
-                backup = backups.end_deleting(session, backup_id, now)
-                provisioning.audit_resource(
-                    session,
-                    audit.SYSTEM,
-                    "backup_deleted",
-                    backup.resource,
-                    now,
-                    backup=backup.number,
-                )
-            done += 1
-        return done
-
     # --- helpers --------------------------------------------------------------------------------
 
     def _backed_up(self, session: Session, resource: Resource) -> Service:
         """Errors: NoBackups, StateConflict, ResourceBusy."""
-        self._plan(resource)
+        declared_plan(self.catalogue, resource)
         if resource.state not in BACKED_UP:
             raise StateConflict(state=resource.state)
         provisioning.check_idle(session, resource)
         return self.catalogue[resource.service]
 
-    def _plan(self, resource: Resource) -> BackupPlan:
-        service = self.catalogue.get(resource.service)
-        plan = service.backups_of(resource.spec) if service else None
-        if plan is None:
-            raise NoBackups
-        return plan
-
     def _keep_days(self, session: Session, resource: Resource) -> int:
         chosen = session.get(BackupSchedule, resource.id)
-        return backups.plan_of(self._plan(resource), chosen).keep_days
+        return backups.plan_of(declared_plan(self.catalogue, resource), chosen).keep_days
 
     def _resource(
         self, session: Session, subject: Subject, resource_id: str, action: str
@@ -399,15 +265,3 @@ def _may_change_places(one: Resource, other: Resource) -> bool:
         other.service,
         other.pool_code,
     )
-
-
-def _is_idle(session: Session, resource: Resource) -> bool:
-    try:
-        provisioning.check_idle(session, resource)
-    except ResourceBusy:
-        return False
-    return True
-
-
-def _is_new(moment: datetime, ordered: datetime | None) -> bool:
-    return ordered is None or ordered < moment

@@ -74,7 +74,7 @@ def serve(control_plane: ControlPlane) -> None:
     ticks = Ticks(
         control_plane.db,
         control_plane.operations,
-        control_plane.recovery,
+        control_plane.custody,
         settings,
         clouds,
         control_plane.clock,

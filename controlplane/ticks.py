@@ -14,12 +14,12 @@ from controlplane import audit
 from controlplane.admission.models import Pool
 from controlplane.clock import Clock
 from controlplane.config import Settings
+from controlplane.custody import Custody
 from controlplane.db import Database
 from controlplane.engines import MEASURED
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
 from controlplane.operations import Operations
-from controlplane.recovery import Recovery
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Ticks:
         self,
         db: Database,
         operations: Operations,
-        recovery: Recovery,
+        custody: Custody,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -50,7 +50,7 @@ class Ticks:
     ) -> None:
         self.db = db
         self.operations = operations
-        self.recovery = recovery
+        self.custody = custody
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -106,15 +106,15 @@ class Ticks:
 
     def back_up_due(self) -> int:
         """Starts the backups whose daily moment has come."""
-        return self.recovery.back_up_due()
+        return self.custody.back_up_due()
 
     def drill_due(self) -> int:
         """Starts the restore drills that the quarter wants."""
-        return self.recovery.drill_due()
+        return self.custody.drill_due()
 
     def delete_expired_backups(self) -> int:
         """Removes archives whose time is over."""
-        return self.recovery.delete_expired()
+        return self.custody.delete_expired()
 
     def read_pools(self) -> None:
         """Reads each open pool's capacity and images from its cloud and keeps them on its row."""

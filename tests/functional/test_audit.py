@@ -19,7 +19,7 @@ def seal(city: City) -> int:
     ticks = Ticks(
         control_plane.db,
         control_plane.operations,
-        control_plane.recovery,
+        control_plane.custody,
         control_plane.settings,
         {},
         city.clock,

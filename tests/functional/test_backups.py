@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from controlplane.audit import AuditEvent
 from controlplane.backup_jobs import start_backup
 from controlplane.backups.models import Backup
+from controlplane.backups.store import BackupStore
 from controlplane.cli import main
 from controlplane.credentials.keyring import Keyring
 from controlplane.errors import (
@@ -29,12 +30,12 @@ from tests.functional.depot import Depot
 def night(depot: Depot, hours: float = 5) -> None:
     """Time goes on, and the ticks see it."""
     depot.city.clock.advance(hours=hours)
-    recovery = depot.control_plane.recovery
-    recovery.back_up_due()
+    custody = depot.control_plane.custody
+    custody.back_up_due()
     depot.carry_out()
-    recovery.drill_due()
+    custody.drill_due()
     depot.carry_out()
-    recovery.delete_expired()
+    custody.delete_expired()
 
 
 # --- taking -------------------------------------------------------------------------------------
@@ -42,7 +43,7 @@ def night(depot: Depot, hours: float = 5) -> None:
 
 def test_every_night_one_backup_is_taken_and_kept(depot: Depot) -> None:
     resource_id = depot.database()
-    assert depot.control_plane.recovery.back_up_due() == 0, "its first night is ahead"
+    assert depot.control_plane.custody.back_up_due() == 0, "its first night is ahead"
     night(depot)
     (backup,) = depot.backups(resource_id)
     assert (backup.kind, backup.state) == ("schedule", "kept")
@@ -50,7 +51,7 @@ def test_every_night_one_backup_is_taken_and_kept(depot: Depot) -> None:
     assert backup.finished_at is not None
     assert (backup.retained_until - backup.finished_at).days == 7
     assert depot.archives() == [f"{backup.number}.age"]
-    assert depot.control_plane.recovery.back_up_due() == 0
+    assert depot.control_plane.custody.back_up_due() == 0
     night(depot, hours=24)
     assert len(depot.backups(resource_id)) == 2
 
@@ -58,16 +59,16 @@ def test_every_night_one_backup_is_taken_and_kept(depot: Depot) -> None:
 def test_many_missed_nights_are_one_backup(depot: Depot) -> None:
     resource_id = depot.database()
     depot.city.clock.advance(days=9)
-    assert depot.control_plane.recovery.back_up_due() == 1
+    assert depot.control_plane.custody.back_up_due() == 1
     depot.carry_out()
-    assert depot.control_plane.recovery.back_up_due() == 0
+    assert depot.control_plane.custody.back_up_due() == 0
     assert len(depot.backups(resource_id)) == 1
 
 
 def test_two_leaders_at_once_order_a_night_s_backup_once(depot: Depot) -> None:
     resource_id = depot.database()
     depot.city.clock.advance(hours=6)
-    started = at_once([depot.control_plane.recovery.back_up_due] * 4)
+    started = at_once([depot.control_plane.custody.back_up_due] * 4)
     assert sum(n for n in started if isinstance(n, int)) == 1
     assert len(depot.backups(resource_id)) == 1
     assert len(depot.jobs("backup")) == 1
@@ -84,12 +85,12 @@ def test_a_crash_while_ordering_leaves_nothing_and_the_next_tick_orders(
         raise SystemExit
 
     with monkeypatch.context() as patched:
-        patched.setattr("controlplane.recovery.start_backup", ordered_and_killed)
+        patched.setattr("controlplane.custody.start_backup", ordered_and_killed)
         with pytest.raises(SystemExit):
-            depot.control_plane.recovery.back_up_due()
+            depot.control_plane.custody.back_up_due()
     assert depot.backups(resource_id) == []
     assert depot.jobs("backup") == []
-    assert depot.control_plane.recovery.back_up_due() == 1
+    assert depot.control_plane.custody.back_up_due() == 1
 
 
 def test_a_busy_resource_is_backed_up_when_it_is_free(depot: Depot) -> None:
@@ -97,9 +98,9 @@ def test_a_busy_resource_is_backed_up_when_it_is_free(depot: Depot) -> None:
     operate = depot.control_plane.operations.operate_resource
     operate(depot.city.person("limin"), resource_id, "rotate_password", {})
     depot.city.clock.advance(hours=6)
-    assert depot.control_plane.recovery.back_up_due() == 0
+    assert depot.control_plane.custody.back_up_due() == 0
     depot.carry_out()
-    assert depot.control_plane.recovery.back_up_due() == 1
+    assert depot.control_plane.custody.back_up_due() == 1
 
 
 def test_one_asks_for_a_backup_now_and_for_one_at_a_time(depot: Depot) -> None:
@@ -160,9 +161,9 @@ def test_a_department_chooses_another_hour_and_another_time_to_keep(depot: Depot
     recovery.change_schedule(person, resource_id, "22:30", 30)
     recovery.change_schedule(person, resource_id, "23:30", 31)
     depot.city.clock.advance(hours=2, minutes=29)
-    assert recovery.back_up_due() == 0
+    assert depot.control_plane.custody.back_up_due() == 0
     depot.city.clock.advance(minutes=1)
-    assert recovery.back_up_due() == 1
+    assert depot.control_plane.custody.back_up_due() == 1
     assert depot.backups(resource_id)[0].keep_days == 31
 
 
@@ -173,14 +174,14 @@ def test_when_its_time_is_over_the_archive_is_gone_and_its_key_too(depot: Depot)
     resource_id = depot.database()
     number = depot.backed_up(resource_id)
     depot.city.clock.advance(days=7, seconds=-1)
-    assert depot.control_plane.recovery.delete_expired() == 0
+    assert depot.control_plane.custody.delete_expired() == 0
     depot.city.clock.advance(seconds=1)
-    assert depot.control_plane.recovery.delete_expired() == 1
+    assert depot.control_plane.custody.delete_expired() == 1
     assert depot.archives() == []
     (backup,) = depot.backups(resource_id)
     assert (backup.state, backup.sealed_key) == ("deleted", "")
     assert backup.deleted_at == depot.city.clock()
-    assert depot.control_plane.recovery.delete_expired() == 0
+    assert depot.control_plane.custody.delete_expired() == 0
     with depot.control_plane.db.read() as session:
         told = session.scalars(
             sa.select(AuditEvent.data).where(AuditEvent.event == "backup_deleted")
@@ -200,13 +201,13 @@ def test_a_deletion_ended_half_way_is_finished_by_the_next(
 
     recovery = depot.control_plane.recovery
     with monkeypatch.context() as patched:
-        patched.setattr(type(recovery.store), "remove", killed)
+        patched.setattr(BackupStore, "remove", killed)
         with pytest.raises(SystemExit):
-            recovery.delete_expired()
+            depot.control_plane.custody.delete_expired()
     assert depot.archives() == [f"{number}.age"]
     with pytest.raises(BackupUnusable):  # nobody restores what is half gone
         recovery.restore_in_place(depot.city.person("limin"), resource_id, number, "低保")
-    assert recovery.delete_expired() == 1
+    assert depot.control_plane.custody.delete_expired() == 1
     assert depot.archives() == []
 
 
@@ -217,11 +218,11 @@ def test_an_open_request_keeps_the_backup_that_it_names(depot: Depot) -> None:
     pipeline = depot.control_plane.pipeline
     request_id = pipeline.submit_request(depot.city.person("limin"), asked)
     depot.city.clock.advance(days=8)
-    assert depot.control_plane.recovery.delete_expired() == 0
+    assert depot.control_plane.custody.delete_expired() == 0
     depot.city.decide("zhangjing", request_id)
     assert depot.carry_out() == ["provision"]
     assert depot.runs[-1].extravars["archive"]["number"] == number
-    assert depot.control_plane.recovery.delete_expired() == 1
+    assert depot.control_plane.custody.delete_expired() == 1
 
 
 def test_keys_of_backups_are_sealed_anew_with_everything_else(depot: Depot) -> None:
@@ -366,11 +367,11 @@ def test_a_last_backup_outlives_what_it_was_taken_from(depot: Depot) -> None:
     (backup,) = depot.backups(resource_id)
     assert (backup.kind, backup.state, backup.keep_days) == ("last", "kept", 30)
     depot.city.clock.advance(days=29)
-    assert depot.control_plane.recovery.delete_expired() == 0
+    assert depot.control_plane.custody.delete_expired() == 0
     assert depot.database(restore_from=backup.number)
     assert depot.runs[-1].extravars["archive"]["number"] == backup.number
     depot.city.clock.advance(days=2)
-    assert depot.control_plane.recovery.delete_expired() == 1
+    assert depot.control_plane.custody.delete_expired() == 1
     assert depot.archives() == []
 
 
@@ -425,7 +426,7 @@ def test_a_drill_that_finds_a_difference_proves_nothing_and_is_repeated(depot: D
     depot.differences = []
     assert [d.result for d in depot.drills(resource_id)] == ["failed"]
     assert "2 rows" in depot.drills(resource_id)[0].difference
-    assert depot.control_plane.recovery.drill_due() == 0
+    assert depot.control_plane.custody.drill_due() == 0
     night(depot, hours=24)
     assert [d.result for d in depot.drills(resource_id)] == ["failed", "passed"]
 

@@ -56,7 +56,7 @@ def test_only_the_leader_fires_a_tick_and_a_tick_that_fails_ends_nothing(city: C
         return Ticks(
             control_plane.db,
             control_plane.operations,
-            control_plane.recovery,
+            control_plane.custody,
             control_plane.settings,
             {},
             city.clock,

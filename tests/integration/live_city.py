@@ -339,7 +339,7 @@ def make_live_city(
     ticks = Ticks(
         control_plane.db,
         control_plane.operations,
-        control_plane.recovery,
+        control_plane.custody,
         settings,
         clouds,
         clock,

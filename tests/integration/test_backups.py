@@ -218,7 +218,7 @@ def test_the_last_backup_of_a_destroyed_database_is_restored_and_then_really_del
     assert ask(uri(city, tmp_path, again), SUM) == before
     assert archive(city, last).exists()
     city.clock.advance(days=31)
-    assert city.control_plane.recovery.delete_expired() > 0
+    assert city.control_plane.custody.delete_expired() > 0
     assert not any(archive(city, found).exists() for found in backups(city, source))
     assert backups(city, source)[-1].state == "deleted"
     written = (p for p in city.control_plane.settings.jobs_dir.rglob("*") if p.is_file())
