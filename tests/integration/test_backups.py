@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,27 @@ import sqlalchemy as sa
 from openstack.connection import Connection as Cloud
 
 from controlplane.backups.models import Backup, RestoreDrill
+from controlplane.config import CHECKOUT
 from controlplane.credentials.keyring import Keyring
 from controlplane.provisioning.models import Job
 from tests.integration.live_city import LiveCity, end_live_city, make_live_city
-from tests.integration.test_shared_postgresql import ask, inventory, left_on, order, uri
+from tests.integration.test_shared_postgresql import (
+    ask,
+    inventory,
+    left_on,
+    order,
+    server_of,
+    uri,
+)
+
+sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
+from ansible_collections.egov.databases.plugins.plugin_utils import exchanges
+from ansible_collections.egov.databases.plugins.plugin_utils.exchanges import Place
+from ansible_collections.egov.databases.plugins.plugin_utils.scratch import (
+    drop_scratch,
+    make_scratch_role,
+)
+from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server, statement
 
 __all__ = ["inventory"]
 
@@ -185,6 +203,65 @@ def test_a_full_store_fails_clearly_and_leaves_no_half_archive(city: LiveCity, s
     assert failed.state == "failed"
     assert "make room" in failed.error
     assert files(city) == before
+
+
+def test_an_exchange_ended_half_way_is_finished_by_the_next_try(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed after the names have changed and before the owners have: nobody can get in, and the
+    same job again brings both in order, once."""
+    server = Server.of(server_of(inventory))
+    left, right = (
+        Place(name, name, (f"{name}_a", f"{name}_b"), 20, f"egov {name}")
+        for name in ("dibao_x1", "dibao_x2")
+    )
+    with server.connect() as connection:
+        for place in (left, right):
+            connection.execute(statement("CREATE ROLE {}", place.owner))
+            make_scratch_role(server, place.accounts[0], "Half-way-1")
+            connection.execute(statement("GRANT {} TO {}", place.owner, place.accounts[0]))
+            connection.execute(
+                statement("CREATE DATABASE {} OWNER {}", place.database, place.owner)
+            )
+
+    def found(place: Place) -> tuple[Any, ...]:
+        account = server.as_account(place.accounts[0], "Half-way-1")
+        with account.connect(place.database) as session:
+            session.execute("INSERT INTO mine SELECT 1")
+            rows = session.execute(
+                "SELECT obj_description('mine'::regclass), pg_get_userbyid(relowner) "
+                "FROM pg_class WHERE relname = 'mine'"
+            )
+            return tuple(rows.fetchall()[0])
+
+    try:
+        for place in (left, right):
+            with server.connect(place.database) as connection:
+                connection.execute("CREATE TABLE mine (id int)")
+                connection.execute(f"COMMENT ON TABLE mine IS '{place.database}'")
+                connection.execute(statement("ALTER TABLE mine OWNER TO {}", place.owner))
+        with monkeypatch.context() as patched:
+
+            def killed(*_: object) -> None:
+                raise SystemExit
+
+            patched.setattr(exchanges, "_hand_over", killed)
+            with pytest.raises(SystemExit):
+                exchanges.exchange(server, left, right, "J-1")
+        with pytest.raises(psycopg.OperationalError, match=r"too many connections|permission"):
+            found(left)
+        assert not exchanges.exchange(server, left, right, "J-1"), "the names had changed already"
+        assert not exchanges.exchange(server, left, right, "J-1")
+        assert found(left) == (right.database, left.owner)
+        assert found(right) == (left.database, right.owner)
+        assert exchanges.exchange(server, left, right, "J-2"), "another job changes them back"
+        assert found(left) == (left.database, left.owner)
+    finally:
+        drop_scratch(
+            server,
+            [left.database, right.database],
+            [left.accounts[0], right.accounts[0], left.owner, right.owner],
+        )
 
 
 def test_a_drill_proves_a_backup_and_leaves_nothing(
