@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     credential_keys_file: Path | None = None
     backup_store: Path | None = None
     backup_store_reserve_mib: int = Field(default=1024, ge=0)
+    backup_timeout_minutes: int = Field(default=240, ge=1)
     backup_store_warn_percent: int = Field(default=15, ge=0, le=99)
 
     host: str = "127.0.0.1"

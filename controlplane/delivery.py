@@ -70,6 +70,7 @@ class Run:
     project: str
     extravars: Mapping[str, Any]
     proves_login: bool
+    timeout_seconds: int
     issues_secrets: bool = False
     was_taken_before: bool = False
     refusal: Refusal | None = None
@@ -168,10 +169,17 @@ class Delivery:
             project=site.project,
             extravars={**extravars(session, self.catalogue, job, site, pool), **secrets, **archive},
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
+            timeout_seconds=self._timeout_seconds(bool(archive)),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
             refusal=_end_of(job) or missing_key or no_archive,
         )
+
+    def _timeout_seconds(self, moves_data: bool) -> int:
+        """How long a run may take: one that dumps or restores takes as long as the data are big."""
+        if moves_data:
+            return self.settings.backup_timeout_minutes * 60
+        return self.settings.job_timeout_seconds
 
     def _archive(self, session: Session, job: Job) -> tuple[dict[str, Any], Refusal | None]:
         """`archive`, where the job takes or restores a backup; or why not."""

@@ -189,7 +189,7 @@ class Worker:
             attempt=run.attempt,
             extravars=run.extravars,
             access=access,
-            timeout_seconds=self.settings.job_timeout_seconds,
+            timeout_seconds=run.timeout_seconds,
         )
         pgid = playbook_run.start()
         proof = self._proof_of(run, cloud)

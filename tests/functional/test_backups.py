@@ -23,6 +23,7 @@ from controlplane.errors import (
     StateConflict,
 )
 from controlplane.pipeline import Ask
+from controlplane.provisioning.service import LeaseLost
 from tests.functional.concurrently import at_once
 from tests.functional.depot import Depot
 
@@ -141,6 +142,49 @@ def test_a_backup_that_fails_says_so_and_may_be_tried_again(depot: Depot) -> Non
     depot.control_plane.operations.retry_job(depot.city.person("chengang"), job.id)
     depot.carry_out()
     assert [b.state for b in depot.backups(resource_id)] == ["kept"]
+
+
+def test_a_worker_killed_in_the_middle_is_followed_by_one_that_takes_the_same_backup(
+    depot: Depot,
+) -> None:
+    resource_id = depot.database()
+    depot.city.clock.advance(hours=6)
+    depot.control_plane.custody.back_up_due()
+    killed = next(depot.runs_waiting())
+    path = Path(killed.extravars["archive"]["path"])
+    path.parent.mkdir(parents=True)
+    path.with_name(f".{path.name}.4711.part").write_bytes(b"half")
+    depot.city.clock.advance(minutes=5)  # its lease has lapsed; nobody has told how it ended
+    assert depot.control_plane.custody.back_up_due() == 0
+    (again,) = depot.runs_waiting()
+    assert again.was_taken_before
+    assert again.extravars["archive"] == killed.extravars["archive"], "the same archive and key"
+    outputs = depot.outputs(again)
+    with pytest.raises(LeaseLost):
+        depot.control_plane.delivery.complete(killed, outputs)
+    depot.control_plane.delivery.complete(again, outputs)
+    (backup,) = depot.backups(resource_id)
+    assert (backup.state, backup.kind) == ("kept", "schedule")
+
+
+def test_what_a_backup_that_was_given_up_left_is_swept_away(depot: Depot) -> None:
+    resource_id = depot.database()
+    depot.control_plane.recovery.back_up_now(depot.city.person("limin"), resource_id)
+    run = next(depot.runs_waiting())
+    path = Path(run.extravars["archive"]["path"])
+    path.parent.mkdir(parents=True)
+    path.with_name(f".{path.name}.4711.part").write_bytes(b"half")
+    depot.control_plane.delivery.fail(run, "its worker died at every try", final=True)
+    depot.control_plane.custody.delete_expired()
+    assert depot.archives() == []
+
+
+def test_a_run_that_moves_data_may_take_as_long_as_they_are_big(depot: Depot) -> None:
+    number = depot.backed_up(depot.database())
+    depot.database(restore_from=number)
+    limits = {run.action: run.timeout_seconds for run in depot.runs}
+    assert limits == {"provision": 240 * 60, "backup": 240 * 60}
+    assert depot.runs[0].timeout_seconds == 900, "an empty database is not waited for"
 
 
 def test_nobody_backs_up_what_is_not_theirs(depot: Depot) -> None:
