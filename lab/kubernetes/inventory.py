@@ -13,7 +13,7 @@ import yaml
 
 from lab.kubernetes.context import Context
 from lab.kubernetes.inside.volumes_rules import CLASS
-from lab.services import authority, lifecycle
+from lab.services import authority
 from lab.settings import Settings
 
 HOST = "kubernetes"
@@ -28,7 +28,7 @@ def inventory_file(settings: Settings) -> Path:
 
 def write(context: Context) -> None:
     """Keeps the inventory beside the kubeconfig; it holds no secret, only where one is."""
-    folder = lifecycle.authority_folder(context.settings)
+    folder = context.paths.state / "authority"
     authority.ensure(folder)
     file = inventory_file(context.settings)
     content = yaml.safe_dump(_inventory(context, folder), sort_keys=False)

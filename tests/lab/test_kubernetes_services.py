@@ -4,6 +4,7 @@ and fenced off from other departments. One cluster with a node for the file, as 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -320,6 +321,25 @@ def cluster_address(city: KubernetesCity, resource_id: str) -> str:
     )
     (service,) = found.items
     return str(service.spec.cluster_ip)
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def test_an_api_server_killed_while_a_database_is_made_costs_only_time(
+    lab: Lab, city: KubernetesCity, tmp_path: Path
+) -> None:
+    request_id = city.ask("postgresql", plan="own_small", database_name="dibao")
+    until(lambda: city.jobs(action="provision", state="running") or None, PATIENCE_S, "its run")
+    os.kill(lab.service("kube-apiserver")["pid"], signal.SIGKILL)
+    until(
+        lambda: "does not answer" in city.jobs(action="provision")[-1].error or None,
+        PATIENCE_S,
+        "a try without an API server",
+    )
+    lab.must("start")
+    resource_id = city.fulfilled(request_id)
+    assert ask(uri(city, tmp_path, resource_id), "SELECT 1") == [(1,)]
 
 
 def test_the_department_s_quota_is_kept_in_step_in_its_namespace(city: KubernetesCity) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.loader import load_catalogue, needed_chains
 from controlplane.config import CHECKOUT
 from controlplane.errors import DeclarationInvalid
@@ -192,3 +193,16 @@ def test_a_plan_on_an_unknown_engine_is_named_with_its_line(tmp_path: Path) -> N
     (problem,) = problems_of(tmp_path)
     line = line_of("code: large")
     assert problem.startswith(f"one/service.yml:{line}: plans.1.engine: 'vmware' is not one of")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "低保", "Dibao", "1a", "a-", "-a", "kube-dns", "egov-x", "default", "a.b", "a" * 31],
+)
+def test_a_namespace_that_kubernetes_would_refuse_is_refused_in_the_form(name: str) -> None:
+    service = load_catalogue(CHECKOUT / "playbooks" / "services")["namespace"]
+    schema = service.form_schema(service.actions["provision"])
+    form = {"system_name": "低保", "plan": "small", "namespace_name": "dibao-2"}
+    assert check_form(schema, form) == []
+    faults = check_form(schema, {**form, "namespace_name": name})
+    assert {fault.field for fault in faults} == {"namespace_name"}

@@ -1,0 +1,132 @@
+"""Playbooks for Kubernetes as platform engineers run them by hand: a second run changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controlplane.config import CHECKOUT
+from controlplane.drivers.kubernetes import KUBECONFIG, KubernetesCloud
+from tests.lab.kubernetes_city import left_of_resources
+from tests.lab.pods import Lab
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
+
+PROJECT = "egov-water-internet"
+QUOTA = {"vcpu": 40, "memory_mib": 163840, "storage_gib.standard": 500}
+NAMESPACE = {
+    "namespace_name": "dibao",
+    "pod_security": "restricted",
+    "plan": {"code": "small", "vcpu": 2, "memory_mib": 4096, "storage_gib.standard": 20},
+}
+DATABASE = {
+    "database_name": "dibao",
+    "plan": {
+        "code": "own_small",
+        "connections": 50,
+        "vcpu": 1,
+        "memory_mib": 1024,
+        "storage_gib.standard": 10,
+    },
+}
+
+
+@dataclass
+class Engineer:
+    """Somebody at the top of the repository with a kubeconfig of the control plane's making."""
+
+    cloud: KubernetesCloud
+    inventory: Path
+    folder: Path
+
+    def changes(self, playbook: str, **values: Any) -> int:
+        """How many tasks of a run, which must end well, changed something."""
+        access = self.cloud.run_access(PROJECT)
+        kubeconfig = self.folder / KUBECONFIG
+        kubeconfig.write_text(json.dumps(access.files[KUBECONFIG]))
+        variables = self.folder / "variables.json"
+        variables.write_text(json.dumps({"controlplane": {**self._values(), **values}}))
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "ansible-playbook"),
+                *("-i", str(self.inventory), f"playbooks/{playbook}", "-e", f"@{variables}"),
+            ],
+            cwd=CHECKOUT,
+            env={**os.environ, **{name: str(kubeconfig) for name in access.variables}},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found = re.search(r"changed=(\d+)", done.stdout)
+        assert found is not None, done.stdout
+        return int(found[1])
+
+    @staticmethod
+    def _values() -> dict[str, Any]:
+        return {
+            "action": "provision",
+            "engine": "kubernetes",
+            "job_number": "J-20261124-0001",
+            "zone": "internet",
+            "department": {
+                "code": "water",
+                "name": "水务局",
+                "project": PROJECT,
+                "namespace": PROJECT,
+            },
+            "quota": QUOTA,
+            "outputs": {},
+            "secrets": {"password": "not-a-real-one"},
+            "previous_secrets": {},
+            "previous_spec": {},
+        }
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.must("start")
+        yield lab
+    finally:
+        lab.must("clean")
+
+
+@pytest.fixture(scope="module")
+def engineer(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Engineer:
+    """The department is set up already."""
+    state = lab.home / "kubernetes"
+    cloud = KubernetesCloud(state / "kubeconfig", state / "inventory.yml", run_seconds=600)
+    made = Engineer(cloud, state / "inventory.yml", tmp_path_factory.mktemp("engineer"))
+    assert made.changes("ops/onboard.yml") > 0
+    return made
+
+
+def test_a_department_is_set_up_once(engineer: Engineer) -> None:
+    assert engineer.changes("ops/onboard.yml") == 0
+    assert engineer.changes("ops/sync_quota.yml") == 0
+    assert engineer.changes("ops/sync_quota.yml", quota=QUOTA | {"vcpu": 50}) == 1
+
+
+@pytest.mark.parametrize(("service", "spec"), [("namespace", NAMESPACE), ("postgresql", DATABASE)])
+def test_what_is_there_is_neither_made_nor_removed_twice(
+    lab: Lab, engineer: Engineer, service: str, spec: dict[str, Any]
+) -> None:
+    playbook, own = f"services/{service}/manage.yml", {"resource_id": str(uuid.uuid4())}
+    assert engineer.changes(playbook, spec=spec, **own) > 0
+    assert engineer.changes(playbook, spec=spec, **own) == 0
+    assert engineer.changes(playbook, spec=spec, action="retire", **own) > 0
+    assert engineer.changes(playbook, spec=spec, action="retire", **own) == 0
+    assert left_of_resources(lab.client()) == []
