@@ -26,6 +26,7 @@ from controlplane.engines import KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
+from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
 
 
@@ -44,12 +45,14 @@ class ControlPlane:
     connections: Connections
     recovery: Recovery
     custody: Custody
+    protecting: Protecting
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
     """Errors: DeclarationInvalid when a service's folder is wrong."""
     db = Database(settings.database)
     catalogue = load_catalogue(settings.services_dir, settings.absent_engines)
+    operations = Operations(db, catalogue, settings, clock)
     return ControlPlane(
         settings=settings,
         clock=clock,
@@ -57,11 +60,12 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         catalogue=catalogue,
         accounts=Accounts(db, settings, clock),
         pipeline=Pipeline(db, catalogue, settings, clock),
-        operations=Operations(db, catalogue, settings, clock),
+        operations=operations,
         delivery=Delivery(db, catalogue, settings, clock),
         connections=Connections(db, catalogue, settings, clock),
         recovery=Recovery(db, catalogue, settings, clock),
         custody=Custody(db, catalogue, settings, clock),
+        protecting=Protecting(db, operations, clock),
     )
 
 

@@ -88,6 +88,12 @@ class OwnRequest(Forbidden):
     code = "own_request"
 
 
+class OwnAsk(Forbidden):
+    """A second person is another one than who asked."""
+
+    code = "own_ask"
+
+
 class StateConflict(DomainError):
     """The thing is not (any more) in a state that allows this."""
 
@@ -105,6 +111,12 @@ class NoBackups(StateConflict):
     """The resource's service declares no backups, or not this action with them."""
 
     code = "no_backups"
+
+
+class SecondPersonAwaited(StateConflict):
+    """Something was asked of this resource already that waits for a second person."""
+
+    code = "second_person_awaited"
 
 
 class EditedMeanwhile(StateConflict):

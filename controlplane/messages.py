@@ -23,6 +23,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Wrong name or password, or the account is locked for a while after failed tries",
     ),
     "own_request": ("不能审批本人提交的申请", "Nobody decides on a request of their own"),
+    "own_ask": (
+        "复核须由另一人进行，不能复核本人的操作",
+        "The second person must be somebody else than who asked",
+    ),
+    "second_person_awaited": (
+        "此资源已有操作等待第二人复核，请先办理",
+        "Something already waits for a second person here; decide on that first",
+    ),
     "state_conflict": (
         "当前状态“{state}”不能执行此操作",
         "This cannot be done in the present state ({state})",

@@ -27,10 +27,12 @@ from controlplane.errors import (
     NotFound,
     StateConflict,
 )
+from controlplane.guarding import actor_of, ask_second_person, lock_for
 from controlplane.jobs import enqueue_action
 from controlplane.policy import Subject
 from controlplane.preparing import live_choices
 from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.guards import GuardedAct, name_faults, needs_second_person
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
     RENEWABLE,
@@ -150,44 +152,57 @@ class Operations:
             )
             return until
 
-    def retire_resource(self, subject: Subject, resource_id: str, typed_name: str) -> None:
+    def retire_resource(self, subject: Subject, resource_id: str, typed_name: str) -> int | None:
         """Stops the resource and destroys it after the service's grace period.
 
-        `typed_name` must be the resource's name. Errors: NotFound, Forbidden, InvalidInput,
-        StateConflict (also while another resource stands on it).
+        `typed_name` must be the resource's name. A protected one waits for a second person: the id
+        of what was asked. Errors: NotFound, Forbidden, InvalidInput, StateConflict (also while
+        another resource stands on it).
         """
-        now = self.clock()
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "resource.retire")
-            service = self.catalogue[resource.service]
-            action = service.actions["retire"]
-            if resource.state not in (ResourceState.ACTIVE, ResourceState.STOPPED):
-                raise StateConflict(state=resource.state)
-            provisioning.check_idle(session, resource)
-            faults = self._retire_faults(session, resource, typed_name)
-            if faults:
-                raise InvalidInput(faults)
-            was_active = resource.state == ResourceState.ACTIVE
-            resource.state = ResourceState.RETIRING
-            resource.retire_at = now + timedelta(days=action.grace_days)
-            stop = service.action(action.stop_with) if action.stop_with else None
-            if stop is not None and was_active and action.grace_days:
-                payload = {"spec": resource.spec, "to_state": None}
-                enqueue_action(session, self.settings, service, stop, resource, now, payload)
-            self._audit(
-                session,
-                subject,
-                "resource_retiring",
-                resource,
-                retire_at=resource.retire_at.isoformat(),
-            )
-            if not action.grace_days:
-                self._destroy(session, resource)
+            self.check_retirement(session, resource, typed_name)
+            if needs_second_person(GuardedAct.RETIRE, resource.is_protected):
+                return ask_second_person(
+                    session, subject, resource, GuardedAct.RETIRE, self.clock()
+                )
+            self.begin_retirement(session, actor_of(subject), resource)
+            return None
+
+    def check_retirement(self, session: Session, resource: Resource, typed_name: str) -> None:
+        """Errors: InvalidInput, StateConflict, ResourceBusy."""
+        if resource.state not in (ResourceState.ACTIVE, ResourceState.STOPPED):
+            raise StateConflict(state=resource.state)
+        provisioning.check_idle(session, resource)
+        faults = self._retire_faults(session, resource, typed_name)
+        if faults:
+            raise InvalidInput(faults)
+
+    def begin_retirement(self, session: Session, actor: Actor, resource: Resource) -> None:
+        """Within a transaction that has checked it."""
+        now = self.clock()
+        service = self.catalogue[resource.service]
+        action = service.actions["retire"]
+        was_active = resource.state == ResourceState.ACTIVE
+        resource.state = ResourceState.RETIRING
+        resource.retire_at = now + timedelta(days=action.grace_days)
+        stop = service.action(action.stop_with) if action.stop_with else None
+        if stop is not None and was_active and action.grace_days:
+            payload = {"spec": resource.spec, "to_state": None}
+            enqueue_action(session, self.settings, service, stop, resource, now, payload)
+        provisioning.audit_resource(
+            session,
+            actor,
+            "resource_retiring",
+            resource,
+            now,
+            retire_at=resource.retire_at.isoformat(),
+        )
+        if not action.grace_days:
+            self._destroy(session, resource)
 
     def _retire_faults(self, session: Session, resource: Resource, typed_name: str) -> list[Fault]:
-        faults = []
-        if typed_name.strip() != resource.name:
-            faults.append(Fault("confirmation_differs", "confirm_name"))
+        faults = name_faults(typed_name, resource.name)
         standing = provisioning.dependents(session, resource.id)
         if standing:
             names = "、".join(f"{r.name}（{r.number}）" for r in standing[:5])
@@ -211,22 +226,38 @@ class Operations:
                 enqueue_action(session, self.settings, service, start, resource, now, payload)
             self._audit(session, subject, "resource_retirement_cancelled", resource)
 
-    def retire_now(self, subject: Subject, resource_id: str, typed_name: str) -> None:
+    def retire_now(self, subject: Subject, resource_id: str, typed_name: str) -> int | None:
         """A platform engineer destroys without waiting for the grace period's end; or without the
-        last backup, where that has failed and the destruction waits for it."""
+        last backup, where that has failed and the destruction, which had its second person, waits
+        for it. Returns and errors: as `retire_resource`."""
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "resource.retire_now")
             if resource.state == ResourceState.DESTROYING:
                 self._destroy_without_backup(session, subject, resource, typed_name)
-                return
-            allowed = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.RETIRING)
-            if resource.state not in allowed:
-                raise StateConflict(state=resource.state)
-            faults = self._retire_faults(session, resource, typed_name)
-            if faults:
-                raise InvalidInput(faults)
-            self._audit(session, subject, "resource_retired_at_once", resource)
-            self._destroy(session, resource)
+                return None
+            self.check_destruction(session, resource, typed_name)
+            if needs_second_person(GuardedAct.RETIRE_NOW, resource.is_protected):
+                return ask_second_person(
+                    session, subject, resource, GuardedAct.RETIRE_NOW, self.clock()
+                )
+            self.destroy_now(session, actor_of(subject), resource)
+            return None
+
+    def check_destruction(self, session: Session, resource: Resource, typed_name: str) -> None:
+        """Errors: InvalidInput, StateConflict."""
+        allowed = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.RETIRING)
+        if resource.state not in allowed:
+            raise StateConflict(state=resource.state)
+        faults = self._retire_faults(session, resource, typed_name)
+        if faults:
+            raise InvalidInput(faults)
+
+    def destroy_now(self, session: Session, actor: Actor, resource: Resource) -> None:
+        """Within a transaction that has checked it."""
+        provisioning.audit_resource(
+            session, actor, "resource_retired_at_once", resource, self.clock()
+        )
+        self._destroy(session, resource)
 
     def _destroy_without_backup(
         self, session: Session, subject: Subject, resource: Resource, typed_name: str
@@ -311,13 +342,7 @@ class Operations:
     def _resource(
         self, session: Session, subject: Subject, resource_id: str, action: str
     ) -> Resource:
-        resource = provisioning.lock_resource(session, resource_id)
-        path = resource.department.path
-        if not policy.is_allowed(subject, "resource.view", department_path=path):
-            raise NotFound
-        if not policy.is_allowed(subject, action, department_path=path):
-            raise Forbidden
-        return resource
+        return lock_for(session, subject, resource_id, action)
 
     @staticmethod
     def _job(session: Session, subject: Subject, job_id: int) -> Job:
@@ -331,7 +356,7 @@ class Operations:
     def _audit(
         self, session: Session, subject: Subject, event: str, resource: Resource, **data: Any
     ) -> None:
-        actor = Actor(subject.person_id, subject.name)
+        actor = actor_of(subject)
         provisioning.audit_resource(session, actor, event, resource, self.clock(), **data)
 
     def _audit_job(self, session: Session, subject: Subject, event: str, job: Job) -> None:

@@ -93,6 +93,8 @@ TABLE: dict[str, dict[Role, Scope]] = {
     "backup.take": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "backup.restore": {_A: Scope.SUBTREE},
     "backup.prove": {_E: Scope.CITY},
+    "resource.protect": {_A: Scope.SUBTREE, _E: Scope.CITY},
+    "resource.second": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "approval.view": {_O: Scope.CITY},
     "job.view": {_E: Scope.CITY, _S: Scope.CITY},
     "job.manage": {_E: Scope.CITY},

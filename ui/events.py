@@ -31,6 +31,10 @@ EVENTS = {
     "restore_proven": _("恢复演练通过"),
     "restore_not_proven": _("恢复演练未通过"),
     "schedule_changed": _("更改备份计划"),
+    "resource_protected": _("设为受保护"),
+    "resource_unprotected": _("解除保护"),
+    "second_person_asked": _("申请双人复核"),
+    "second_person_decided": _("双人复核"),
     "job_retried": _("重试作业"),
     "job_cancel_asked": _("取消作业"),
     "quotas_applied": _("应用配额声明"),
@@ -64,12 +68,31 @@ DETAILS = {
     "kind": _("类别"),
     "daily_at": _("每天备份时间"),
     "keep_days": _("保留天数"),
+    "act": _("操作"),
 }
 DECISIONS = {"agree": _("同意"), "return": _("退回补正"), "refuse": _("不予同意")}
 
 
+#: What a guarded act is called, and what it will do.
+ACTS = {
+    "retire": (_("退订"), _("立即停止，宽限期后销毁；宽限期内可以撤销。")),
+    "retire_now": (_("立即销毁"), _("不再等待宽限期，立即删除云上的全部对象，不能恢复。")),
+    "unprotect": (_("解除保护"), _("以后一个人就可以销毁此资源。")),
+}
+
+
+def act_name(act: str) -> str:
+    return str(ACTS[act][0])
+
+
+def act_effect(act: str) -> str:
+    return str(ACTS[act][1])
+
+
 def event_detail(key: str, value: object) -> str:
     """One detail of an event in words."""
+    if key == "act" and value in ACTS:
+        return f"{DETAILS[key]}: {act_name(str(value))}"
     shown = str(DECISIONS.get(str(value), value)) if key == "decision" else str(value)
     return f"{DETAILS.get(key, key)}: {shown}"
 

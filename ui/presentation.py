@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from controlplane.messages import text_of_fault
 from ui import assets, filters
-from ui.events import event_detail, event_name, event_names
+from ui.events import act_effect, act_name, event_detail, event_name, event_names
 from ui.icons import FALLBACK_ICON, ICONS
 from ui.preferences import current_language, current_preferences
 from ui.states import state_of
@@ -98,6 +98,8 @@ def install(app: Flask) -> None:
         name_of=name_of,
         fault_text=lambda fault: text_of_fault(fault, current_language()),
         event_name=event_name,
+        act_name=act_name,
+        act_effect=act_effect,
         event_names=event_names,
         event_detail=event_detail,
         sum_item=sum_item,

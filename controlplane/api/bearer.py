@@ -17,6 +17,7 @@ from controlplane.errors import NotSignedIn
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject
+from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
 
 
@@ -41,6 +42,8 @@ class UseCases(Protocol):
     def connections(self) -> Connections: ...
     @property
     def recovery(self) -> Recovery: ...
+    @property
+    def protecting(self) -> Protecting: ...
 
 
 def control_plane() -> UseCases:

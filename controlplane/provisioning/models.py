@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from controlplane.db import Base, BigId
-from controlplane.tenancy.models import Department
+from controlplane.tenancy.models import Department, Person
 
 
 class Resource(Base):
@@ -39,11 +39,43 @@ class Resource(Base):
     expires_at: Mapped[datetime | None] = mapped_column(index=True)
     retire_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
+    is_protected: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
 
     department: Mapped[Department] = relationship(lazy="joined")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - read by SQLAlchemy
+
+
+class TwoPersonAsk(Base):
+    """双人复核: what one person asked for a protected resource and another has to agree to.
+
+    `act` is a `GuardedAct`, `state` a `StepState`; at most one of a resource is pending.
+    """
+
+    __tablename__ = "two_person_ask"
+    __table_args__ = (
+        sa.Index(
+            "uq_two_person_ask_pending",
+            "resource_id",
+            unique=True,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id"), index=True)
+    act: Mapped[str] = mapped_column(sa.String(20))
+    state: Mapped[str] = mapped_column(sa.String(20))
+    asked_by_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"))
+    asked_at: Mapped[datetime]
+    decided_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None]
+    opinion: Mapped[str] = mapped_column(sa.Text, default="")
+
+    asked_by: Mapped[Person] = relationship(lazy="joined", foreign_keys=[asked_by_id])
+    decided_by: Mapped[Person | None] = relationship(lazy="joined", foreign_keys=[decided_by_id])
+    resource: Mapped[Resource] = relationship(lazy="joined")
 
 
 class Job(Base):

@@ -30,6 +30,15 @@ LIVE_STATES = (
 )
 
 
+#: States in which protecting a resource still means something.
+PROTECTABLE = (
+    ResourceState.BUILDING,
+    ResourceState.ACTIVE,
+    ResourceState.STOPPED,
+    ResourceState.CHANGING,
+)
+
+
 class JobState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"

@@ -10,11 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from controlplane.approval.rules import StepState
 from controlplane.audit import AuditEvent
 from controlplane.errors import NotFound
 from controlplane.metering.models import UsageInterval
 from controlplane.policy import Subject, is_allowed
-from controlplane.provisioning.models import Job, JobStep, Resource
+from controlplane.provisioning.models import Job, JobStep, Resource, TwoPersonAsk
 from controlplane.provisioning.rules import RENEWABLE, UNFINISHED, ResourceState
 from controlplane.reports.scope import Page, departments_in, holds_text, paged
 from controlplane.service_requests.models import ServiceRequest
@@ -42,6 +43,7 @@ class ResourceStory:
     intervals: list[UsageInterval]
     parent: Resource | None
     standing_on_it: list[Resource]
+    awaited: TwoPersonAsk | None
 
     @property
     def busy(self) -> bool:
@@ -128,6 +130,33 @@ def resource_story(session: Session, subject: Subject, resource_id: str) -> Reso
         list(intervals),
         session.get(Resource, resource.parent_id) if resource.parent_id else None,
         list(standing),
+        _awaited(session, resource.id),
+    )
+
+
+def _awaited(session: Session, resource_id: str) -> TwoPersonAsk | None:
+    """What waits for a second person."""
+    return session.scalars(
+        sa.select(TwoPersonAsk).where(
+            TwoPersonAsk.resource_id == resource_id, TwoPersonAsk.state == StepState.PENDING
+        )
+    ).first()
+
+
+def asks_for(session: Session, subject: Subject) -> list[TwoPersonAsk]:
+    """What waits for a second person that this one may be: asked by others, the first first."""
+    return list(
+        session.scalars(
+            sa.select(TwoPersonAsk)
+            .join(Resource, Resource.id == TwoPersonAsk.resource_id)
+            .where(
+                TwoPersonAsk.state == StepState.PENDING,
+                TwoPersonAsk.asked_by_id != subject.person_id,
+                departments_in(subject, "resource.second", Resource.department_id),
+            )
+            .order_by(TwoPersonAsk.id)
+            .limit(50)
+        )
     )
 
 

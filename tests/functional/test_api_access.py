@@ -128,6 +128,15 @@ ROUTES: dict[str, Route] = {
     "POST /resources/<uuid:resource_id>/connection": Route(
         APPLICANT, "/resources/{resource}/connection", 404, {}
     ),
+    "POST /resources/<uuid:resource_id>/protection": Route(
+        OPERATORS, "/resources/{resource}/protection", 404, {}
+    ),
+    "POST /resources/<uuid:resource_id>/asks/<id:ask_id>/decision": Route(
+        OPERATORS, "/resources/{resource}/asks/{ask}/decision", 404, {"decision": "refuse"}
+    ),
+    "DELETE /resources/<uuid:resource_id>/protection": Route(
+        OPERATORS, "/resources/{resource}/protection", 404
+    ),
     "POST /resources/<uuid:resource_id>/retirement": Route(
         OPERATORS, "/resources/{resource}/retirement", 404, TYPED
     ),
@@ -166,7 +175,11 @@ def things(api: Api) -> dict[str, Any]:
     resource = api.delivered()
     job = api.get("chengang", "/jobs").json["items"][0]["id"]
     made = api.submit().json
+    protecting = api.city.control_plane.protecting
+    protecting.protect_resource(api.city.person("limin"), resource)
+    ask = protecting.unprotect_resource(api.city.person("limin"), resource)
     return {
+        "ask": ask,
         "resource": resource,
         "job": job,
         "request": made["id"],
@@ -189,7 +202,14 @@ def test_every_route_is_listed_with_its_roles(api: Api) -> None:
 
 
 def test_without_a_token_every_route_is_closed(api: Api) -> None:
-    names = {"resource": str(UUID(int=1)), "job": 1, "request": 1, "step": 1, "department": 1}
+    names = {
+        "resource": str(UUID(int=1)),
+        "job": 1,
+        "request": 1,
+        "step": 1,
+        "department": 1,
+        "ask": 1,
+    }
     answers = {key: call(api, "", key, names) for key in ROUTES}
     assert {key: code for key, code in answers.items() if code != 401} == {}
     assert api.get("", "/openapi.json").status_code == 200

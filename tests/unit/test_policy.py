@@ -34,6 +34,8 @@ backup.view                S        -        C        -        C        -
 backup.take                S        -        C        -        -        -
 backup.restore             S        -        -        -        -        -
 backup.prove               -        -        C        -        -        -
+resource.protect           S        -        C        -        -        -
+resource.second            S        -        C        -        -        -
 approval.view              -        C        -        -        -        -
 job.view                   -        -        C        -        C        -
 job.manage                 -        -        C        -        -        -

@@ -16,6 +16,7 @@ from ui.views.home import home_pages
 from ui.views.jobs import jobs_pages
 from ui.views.operating import operating_pages
 from ui.views.pools import pools_pages
+from ui.views.protecting import protecting_pages
 from ui.views.recovering import recovering_pages
 from ui.views.renewing import renewing_pages
 from ui.views.requests import requests_pages
@@ -31,6 +32,7 @@ SIGNED_IN = (
     resources_pages,
     operating_pages,
     renewing_pages,
+    protecting_pages,
     connecting_pages,
     recovering_pages,
     batch_pages,

@@ -38,11 +38,15 @@ def act(resource_id: str, action_code: str) -> BaseResponse | tuple[str, int]:
     operations = control_plane().operations
     try:
         if kind == "retire":
-            operations.retire_resource(subject(), resource_id, typed_name())
-            said = gettext("已进入待销毁。宽限期内可以恢复。")
+            awaited = operations.retire_resource(subject(), resource_id, typed_name())
+            said = (
+                gettext("已进入待销毁。宽限期内可以恢复。")
+                if awaited is None
+                else awaits_second_person()
+            )
         elif kind == "retire_now":
-            operations.retire_now(subject(), resource_id, typed_name())
-            said = gettext("已开始销毁。")
+            awaited = operations.retire_now(subject(), resource_id, typed_name())
+            said = gettext("已开始销毁。") if awaited is None else awaits_second_person()
         else:
             form = from_html(service.form_schema(action), request.form.items(multi=True))
             known = {n: v for n, v in form.items() if n in action.fields}
@@ -60,6 +64,10 @@ def keep(resource_id: str) -> BaseResponse:
     control_plane().operations.cancel_retirement(subject(), resource_id)
     flash(gettext("已取消销毁，资源保留。"), "success")
     return redirect(url_for("resources.show", resource_id=resource_id))
+
+
+def awaits_second_person() -> str:
+    return gettext("资源受保护：已提交，等待另一人复核。")
 
 
 def typed_name() -> str:

@@ -11,7 +11,7 @@ from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action
 from controlplane.policy import is_allowed
 from controlplane.provisioning.models import Resource
-from controlplane.provisioning.rules import ResourceState
+from controlplane.provisioning.rules import LIVE_STATES, PROTECTABLE, ResourceState
 from controlplane.reports import month
 from controlplane.reports import resources as reports
 from controlplane.reports.prices import costs_to_date, item_names, month_quotes
@@ -93,6 +93,7 @@ def show(resource_id: str) -> str:
             backups=card_of(resource),
             can_back_up=can(resource, "backup.take"),
             can_exchange=can_exchange(resource),
+            can_protect=can_protect(story),
             destruction_waits=last_backup_that_failed(session, resource.id),
         )
 
@@ -113,6 +114,17 @@ def can_exchange(resource: Resource) -> Action | None:
     if action is None or resource.state not in action.states:
         return None
     return action if can(resource, "backup.restore") else None
+
+
+def can_protect(story: ResourceStory) -> bool:
+    """Whether the person may protect the resource now, or ask for it to be protected no more."""
+    row = story.resource
+    return (
+        is_allowed(subject(), "resource.protect", department_path=row.department.path)
+        and (row.state in PROTECTABLE or row.is_protected)
+        and row.state in LIVE_STATES
+        and story.awaited is None
+    )
 
 
 def chart_of(by_day: list[tuple[str, int]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from controlplane.api.schemas.common import (
     PageSchema,
     ResourceRef,
 )
+from controlplane.approval.rules import Decision
 from controlplane.provisioning.rules import ResourceState
 
 
@@ -51,6 +52,29 @@ class NameBody(Input):
         required=True,
         metadata={"description": "The resource's name, typed again: what follows destroys it."},
     )
+
+
+class SecondPersonBody(Input):
+    decision = Choice(
+        [Decision.AGREE, Decision.REFUSE],
+        required=True,
+        metadata={"description": "Who asked may only refuse, which takes the ask back."},
+    )
+    opinion = Text(max_length=500, load_default=str, metadata={"description": "Why not."})
+    name = Text(
+        max_length=120,
+        load_default=str,
+        metadata={"description": "The resource's name, to agree to what destroys it."},
+    )
+
+
+class AskSchema(Output):
+    """What one person asked for a protected resource and waits for another's agreement."""
+
+    id = ma.fields.Integer()
+    act = ma.fields.String()
+    asked_by = ma.fields.String(attribute="asked_by.name")
+    asked_at = UtcTime()
 
 
 class RenewalBody(Input):
@@ -100,6 +124,7 @@ class ResourceSummary(Output):
     expires_at = UtcTime(allow_none=True)
     retire_at = UtcTime(allow_none=True)
     retired_at = UtcTime(allow_none=True)
+    is_protected = ma.fields.Boolean()
 
 
 class ResourcePage(PageSchema):
@@ -121,6 +146,7 @@ class ResourceStorySchema(ResourceSummary, Flattened):
     spec = ma.fields.Dict()
     outputs = ma.fields.Dict(metadata={"description": "Addresses and ids on the cloud."})
     busy = ma.fields.Boolean()
+    awaited = ma.fields.Nested(AskSchema, allow_none=True)
     parent = ma.fields.Nested(ResourceRef, allow_none=True)
     standing_on_it = ma.fields.List(ma.fields.Nested(ResourceRef))
     jobs = ma.fields.List(ma.fields.Nested(JobSummary))

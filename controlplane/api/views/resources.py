@@ -21,7 +21,9 @@ from controlplane.api.schemas.resources import (
     ResourcePage,
     ResourceQuery,
     ResourceStorySchema,
+    SecondPersonBody,
 )
+from controlplane.approval.rules import Decision
 from controlplane.errors import InvalidInput
 from controlplane.provisioning.models import Job
 from controlplane.reports import resources as reports
@@ -144,6 +146,50 @@ def destroy_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
     """Destroy without waiting for the end of the grace period."""
     try:
         control_plane().operations.retire_now(current_subject(), str(resource_id), body["name"])
+    except InvalidInput as error:
+        raise in_body(error, {"confirm_name": "name"}) from error
+    return _story(resource_id)
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/protection",
+    action="resource.protect",
+    answer=ResourceStorySchema,
+)
+def protect_resource(resource_id: UUID) -> ResourceStory:
+    """From now on, destroying the resource needs a second person."""
+    control_plane().protecting.protect_resource(current_subject(), str(resource_id))
+    return _story(resource_id)
+
+
+@routes.delete(
+    "/resources/<uuid:resource_id>/protection",
+    action="resource.protect",
+    answer=ResourceStorySchema,
+)
+def unprotect_resource(resource_id: UUID) -> ResourceStory:
+    """Ask for the protection to be taken off; a second person has to agree (see `awaited`)."""
+    control_plane().protecting.unprotect_resource(current_subject(), str(resource_id))
+    return _story(resource_id)
+
+
+@routes.post(
+    "/resources/<uuid:resource_id>/asks/<id:ask_id>/decision",
+    action="resource.second",
+    answer=ResourceStorySchema,
+    body=SecondPersonBody,
+)
+def decide_ask(body: dict[str, Any], resource_id: UUID, ask_id: int) -> ResourceStory:
+    """Agree as the second person to what another asked, which is then done; or refuse it."""
+    try:
+        control_plane().protecting.decide_ask(
+            current_subject(),
+            str(resource_id),
+            ask_id,
+            Decision(body["decision"]),
+            body["opinion"],
+            body["name"],
+        )
     except InvalidInput as error:
         raise in_body(error, {"confirm_name": "name"}) from error
     return _story(resource_id)
