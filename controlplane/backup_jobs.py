@@ -20,9 +20,11 @@ from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
 from controlplane.errors import ConfigurationMissing, NoBackups, ResourceBusy
 from controlplane.jobs import enqueue_action
+from controlplane.metering import service as metering
+from controlplane.metering.rules import BACKUP_STORAGE
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
-from controlplane.provisioning.rules import UNFINISHED, JobState, ResourceState
+from controlplane.provisioning.rules import LIVE_STATES, UNFINISHED, JobState, ResourceState
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
 
@@ -188,6 +190,8 @@ def complete(
     if kind == "backup":
         backup = backups.lock_backup(session, job.payload["backup_id"])
         backups.keep_backup(backup, told["backup"], now)
+        session.flush()
+        meter(session, resource, now)
         _note(session, "backup_taken", resource, now, backup=backup.number, kind=backup.kind)
         if job.payload.get("then_destroy"):
             enqueue_destruction(session, settings, service, resource, now)
@@ -230,6 +234,24 @@ def _free_other(session: Session, job: Job) -> Resource:
 
 def _note(session: Session, event: str, resource: Resource, now: datetime, **data: Any) -> None:
     provisioning.audit_resource(session, audit.SYSTEM, event, resource, now, **data)
+
+
+# --- what is metered ----------------------------------------------------------------------------
+
+
+def meter(session: Session, resource: Resource, at: datetime) -> None:
+    """From `at` on what the resource holds, while it stands, and what its backups take in the
+    store, also when it is gone."""
+    held = dict(resource.capacity) if resource.state in LIVE_STATES else {}
+    request = session.get_one(ServiceRequest, resource.request_id)
+    metering.meter(
+        session,
+        resource_id=resource.id,
+        department_id=resource.department_id,
+        request_number=request.number or "",
+        held={**held, BACKUP_STORAGE: backups.stored_gib(session, resource.id)},
+        at=at,
+    )
 
 
 # --- what is still wanted -----------------------------------------------------------------------

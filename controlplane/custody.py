@@ -12,6 +12,7 @@ from controlplane import audit
 from controlplane.backup_jobs import (
     BACKED_UP,
     declared_plan,
+    meter,
     spared_numbers,
     start_backup,
     start_drill,
@@ -157,6 +158,7 @@ class Custody:
             self.store.remove(location)
             with self.db.transaction() as session:
                 backup = backups.end_deleting(session, backup_id, now)
+                meter(session, backup.resource, now)
                 provisioning.audit_resource(
                     session,
                     audit.SYSTEM,

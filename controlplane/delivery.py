@@ -26,7 +26,6 @@ from controlplane.credentials.rules import CredentialState
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
 from controlplane.jobs import parent_in, sync_quota
-from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
@@ -283,7 +282,7 @@ class Delivery:
         resource.state, resource.delivered_at = ResourceState.ACTIVE, now
         resource.outputs = dict(outputs)
         self._fulfil(session, job, resource)
-        self._meter(session, resource, resource.capacity)
+        backup_jobs.meter(session, resource, self.clock())
 
     def _changed(
         self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
@@ -298,7 +297,7 @@ class Delivery:
         resource.spec, resource.capacity = request.spec, request.capacity
         admission.settle(session, request.id, self.clock())
         self._fulfil(session, job, resource)
-        self._meter(session, resource, resource.capacity)
+        backup_jobs.meter(session, resource, self.clock())
 
     def _operated(
         self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
@@ -322,7 +321,7 @@ class Delivery:
         resource.parent_id = None
         credentials.forget(session, resource.id)
         admission.release_resource(session, resource.id, now)
-        self._meter(session, resource, {})
+        backup_jobs.meter(session, resource, now)
         provisioning.audit_resource(session, audit.SYSTEM, "resource_retired", resource, now)
 
     def _fulfil(self, session: Session, job: Job, resource: Resource) -> None:
@@ -332,17 +331,6 @@ class Delivery:
         requests.move_request(request, "deliver", now)
         provisioning.audit_resource(
             session, audit.SYSTEM, "request_fulfilled", resource, now, request=request.number
-        )
-
-    def _meter(self, session: Session, resource: Resource, held: Mapping[str, int]) -> None:
-        request = session.get_one(ServiceRequest, resource.request_id)
-        metering.meter(
-            session,
-            resource_id=resource.id,
-            department_id=resource.department_id,
-            request_number=request.number or "",
-            held=held,
-            at=self.clock(),
         )
 
     # --- a bad end: what follows is in `bad_ends` ------------------------------------------------

@@ -140,6 +140,7 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "vcpu": (" CPU（核）", "CPU (cores)"),
     "memory_mib": ("内存（MiB）", "memory (MiB)"),
     "storage_gib.standard": ("标准存储（GiB）", "standard storage (GiB)"),
+    "storage_gib.backup": ("备份存储（GiB）", "backup storage (GiB)"),
     "storage_gib.ssd": ("高性能存储（GiB）", "SSD storage (GiB)"),
 }
 

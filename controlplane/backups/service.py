@@ -26,6 +26,7 @@ from controlplane.provisioning.models import Resource
 from controlplane.provisioning.service import dated_number
 
 SUFFIX = ".age"
+GIB = 1 << 30
 
 
 def order_backup(
@@ -108,6 +109,16 @@ def to_restore(backup: Backup, keyring: Keyring, store: BackupStore) -> dict[str
         "sha256": backup.manifest["sha256"],
         "manifest": backup.manifest,
     }
+
+
+def stored_gib(session: Session, resource_id: str) -> int:
+    """What a resource's kept archives take in the store, in whole GiB, a begun one counted."""
+    stored_bytes = session.scalar(
+        sa.select(sa.func.sum(Backup.size_bytes)).where(
+            Backup.resource_id == resource_id, Backup.state == BackupState.KEPT
+        )
+    )
+    return -(-int(stored_bytes or 0) // GIB)
 
 
 def newest_kept(session: Session, resource_id: str) -> Backup | None:

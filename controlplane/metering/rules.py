@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 #: A quoted month is 730 hours (8,760 hours a year / 12); a billed one is its real seconds.
 QUOTE_HOURS = 730
+#: The item of what backups take in their store; no quota and no pool bounds it.
+BACKUP_STORAGE = "storage_gib.backup"
 
 
 @dataclass(frozen=True)

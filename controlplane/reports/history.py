@@ -16,6 +16,7 @@ from controlplane.admission.models import Pool, QuotaBound
 from controlplane.clock import LOCAL_ZONE, epoch_seconds, month_bounds
 from controlplane.errors import NotFound
 from controlplane.metering.models import UsageInterval
+from controlplane.metering.rules import BACKUP_STORAGE
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
 from controlplane.reports.rules import DAY_SECONDS, Outlook, outlook, since_first_use
@@ -48,7 +49,8 @@ def pools_history(session: Session, pools: Sequence[Pool], now: datetime, days: 
     today = now.astimezone(LOCAL_ZONE).replace(hour=0, minute=0, second=0, microsecond=0)
     start = epoch_seconds(today - timedelta(days=days - 1))
     instants = _instants(start, epoch_seconds(now) + 1)
-    held = _held(session, instants, Resource.pool_code)
+    # Archives of backups lie in a store of their own.
+    held = _held(session, instants, Resource.pool_code, UsageInterval.item != BACKUP_STORAGE)
     bounds = {pool.code: {b.dimension: b.capacity for b in pool.bounds} for pool in pools}
     return History(instants, _series(held, bounds, len(instants)))
 

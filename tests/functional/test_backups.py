@@ -22,6 +22,7 @@ from controlplane.errors import (
     ResourceBusy,
     StateConflict,
 )
+from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
 from controlplane.provisioning.service import LeaseLost
 from tests.functional.concurrently import at_once
@@ -285,6 +286,29 @@ def test_keys_of_backups_are_sealed_anew_with_everything_else(depot: Depot) -> N
     (backup,) = depot.backups(resource_id)
     assert backup.sealed_key != before
     assert keyring.open(resource_id, backup.number, backup.sealed_key).startswith("AGE-SECRET-KEY")
+
+
+def test_archives_are_metered_until_they_are_gone_also_after_their_resource(depot: Depot) -> None:
+    resource_id = depot.database()
+
+    def metered() -> dict[str, int]:
+        with depot.control_plane.db.read() as session:
+            rows = sa.select(UsageInterval.item, UsageInterval.quantity).where(
+                UsageInterval.resource_id == resource_id, UsageInterval.t1.is_(None)
+            )
+            return {row.item: row.quantity for row in session.execute(rows)}
+
+    held = metered()
+    assert held == {"vcpu": 1, "memory_mib": 512, "storage_gib.standard": 5}
+    depot.city.clock.advance(hours=1)
+    depot.backed_up(resource_id)
+    assert metered() == {**held, "storage_gib.backup": 1}, "a begun GiB counts as one"
+    depot.control_plane.operations.retire_now(depot.city.person("chengang"), resource_id, "低保")
+    depot.carry_out()
+    assert metered() == {"storage_gib.backup": 1}
+    depot.city.clock.advance(days=31)
+    assert depot.control_plane.custody.delete_expired() == 2
+    assert metered() == {}
 
 
 # --- restoring ----------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from controlplane.applying import apply_declared
 from controlplane.clock import utc_now
 from controlplane.config import CHECKOUT, Settings
 from controlplane.metering.models import UsageInterval
+from controlplane.metering.rules import BACKUP_STORAGE
 from controlplane.people import add_people, load_people
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job, Resource
@@ -238,7 +239,10 @@ class LiveCity(City):
         with self.control_plane.db.read() as session:
             ids = set(session.scalars(sa.select(ServiceRequest.resource_id))) - {None}
             open_intervals = session.scalars(
-                sa.select(UsageInterval).where(UsageInterval.t1.is_(None))
+                # Backups outlive what they were taken from, and are metered until they go.
+                sa.select(UsageInterval).where(
+                    UsageInterval.t1.is_(None), UsageInterval.item != BACKUP_STORAGE
+                )
             ).all()
             assert counter_differences(session) == []
             held = session.scalars(
