@@ -174,7 +174,8 @@ def node_major(node: str) -> int:
 
 def install_node_wheel() -> None:
     """Put Node.js into this virtual environment from its wheel."""
-    uv = os.environ.get("UV") or shutil.which("uv")
+    beside = Path(sys.executable).with_name("uv")  # where the lock puts it; such a venv has no pip
+    uv = os.environ.get("UV") or (str(beside) if beside.exists() else shutil.which("uv"))
     if uv:
         command = [uv, "pip", "install", "--quiet", "--python", sys.executable, NODE_WHEEL]
     else:

@@ -35,7 +35,7 @@ FOUND_ROOT = 'ROOTDIR=$(dirname "$(dirname "$(readlink -f "$0")")")'
 WRAPPER = """\
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-LD_LIBRARY_PATH="$here/../root/{libraries}" exec "$here/../root/usr/bin/{tool}" "$@"
+LD_LIBRARY_PATH="{libraries}" exec "$here/../root/usr/bin/{tool}" "$@"
 """
 
 
@@ -189,7 +189,8 @@ def _make_relocatable(root: Path) -> None:
 
 
 def _write_tools(fresh: Path) -> None:
-    libraries = _libraries(fresh / "root")[0].relative_to(fresh / "root")
+    root = fresh / "root"
+    libraries = ":".join(f"$here/../root/{f.relative_to(root)}" for f in _libraries(root))
     (fresh / "tools").mkdir()
     for tool in TOOLS:
         wrapper = fresh / "tools" / tool
@@ -198,7 +199,8 @@ def _write_tools(fresh: Path) -> None:
 
 
 def _libraries(root: Path) -> list[Path]:
-    return sorted((root / "usr" / "lib").glob("*-linux-*"))
+    # Some packages still have theirs in /lib, which an installed system joins with /usr/lib.
+    return sorted(folder for top in ("usr/lib", "lib") for folder in (root / top).glob("*-linux-*"))
 
 
 def _run(command: list[str], cwd: Path | None = None) -> str:
