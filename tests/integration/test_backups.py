@@ -30,6 +30,12 @@ from tests.integration.test_shared_postgresql import (
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
 from ansible_collections.egov.databases.plugins.plugin_utils import exchanges
 from ansible_collections.egov.databases.plugins.plugin_utils.exchanges import Place
+from ansible_collections.egov.databases.plugins.plugin_utils.measures import (
+    begin_unchanged,
+    measure,
+    prepare,
+    rows_of,
+)
 from ansible_collections.egov.databases.plugins.plugin_utils.scratch import (
     drop_scratch,
     make_scratch_role,
@@ -203,6 +209,29 @@ def test_a_full_store_fails_clearly_and_leaves_no_half_archive(city: LiveCity, s
     assert failed.state == "failed"
     assert "make room" in failed.error
     assert files(city) == before
+
+
+def test_what_the_manifest_counts_cannot_be_emptied_under_the_dump(inventory: Path) -> None:
+    server = Server.of(server_of(inventory))
+    name = "dibao_x3"
+    drop_scratch(server, [name], [])
+    with server.connect() as connection:
+        connection.execute(statement("CREATE DATABASE {}", name))
+    try:
+        with server.connect(name) as other, server.connect(name) as taking:
+            other.execute("CREATE TABLE household AS SELECT generate_series(1, 100) AS id")
+            prepare(taking)
+            begin_unchanged(taking, lock_patience_ms=1000)
+            assert rows_of(measure(taking)) == 100
+            other.execute("INSERT INTO household VALUES (0)")
+            other.execute("SET lock_timeout = 200")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute("TRUNCATE household")
+            assert rows_of(measure(taking)) == 100
+            taking.execute("COMMIT")
+            other.execute("TRUNCATE household")
+    finally:
+        drop_scratch(server, [name], [])
 
 
 def test_an_exchange_ended_half_way_is_finished_by_the_next_try(

@@ -13,6 +13,7 @@ from ansible_collections.egov.databases.plugins.plugin_utils.database_action imp
     Json,
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.measures import (
+    begin_unchanged,
     measure,
     prepare,
     rows_of,
@@ -29,8 +30,7 @@ class ActionModule(DatabaseAction):
         database, archive = wanted["database"], given["archive"]
         with server.connect(database, autocommit=True) as connection:
             prepare(connection)
-            # Dump and measure see the very same rows, whatever is written meanwhile.
-            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            begin_unchanged(connection, LOCK_PATIENCE_MS)
             row = connection.execute(
                 "SELECT pg_export_snapshot(), pg_database_size(current_database())"
             ).fetchone()

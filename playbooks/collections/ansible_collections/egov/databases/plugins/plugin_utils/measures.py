@@ -65,6 +65,20 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
     connection.execute(NO_VIEWS, ["restrict_nonsystem_relation_kind"])
 
 
+def begin_unchanged(connection: psycopg.Connection[Any], lock_patience_ms: int) -> None:
+    """Begins a transaction in which dump and measure see the very same rows.
+
+    A snapshot alone is not enough: TRUNCATE and a table's rewriting empty the table for older snapshots too. So
+    what is there is locked against them first, by the weakest lock, which stands in the way of no reader and writer.
+    """
+    tables = connection.execute(TABLES).fetchall()
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(sql.Literal(lock_patience_ms)))
+    for schema, table in tables:
+        lock = sql.SQL("LOCK TABLE ONLY {}.{} IN ACCESS SHARE MODE")
+        connection.execute(lock.format(sql.Identifier(schema), sql.Identifier(table)))
+
+
 def measure(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     """`{tables: {"schema.table": {rows, checksum}}, objects: {kind: number}}` of the transaction's snapshot."""
     tables = {}
