@@ -15,6 +15,9 @@ from controlplane.service_requests.models import ServiceRequest
 from tests.databases import Databases
 from tests.functional.workshop import FakeCloud, Workshop, eventually, make_workshop
 
+#: What ansible-runner does is the same on every database: run once, on SQLite.
+any_database = pytest.mark.any_database
+
 
 @pytest.fixture
 def workshop(
@@ -68,6 +71,7 @@ def test_a_department_is_set_up_and_its_order_delivered(workshop: Workshop) -> N
     eventually(lambda: not workshop.processes_of_plays())
 
 
+@any_database
 def test_steps_of_every_kind_are_recorded_and_the_log_is_there(workshop: Workshop) -> None:
     workshop.put("many_steps")
     request_id = workshop.order()
@@ -87,6 +91,7 @@ def test_steps_of_every_kind_are_recorded_and_the_log_is_there(workshop: Worksho
     assert "TASK [准备]" in log_of(workshop)
 
 
+@any_database
 def test_steps_show_while_the_play_runs(workshop: Workshop) -> None:
     workshop.put("waits")
     workshop.order()
@@ -99,6 +104,7 @@ def test_steps_show_while_the_play_runs(workshop: Workshop) -> None:
     assert [state for _, state in workshop.steps()] == ["ok"] * 5
 
 
+@any_database
 def test_a_play_that_fails_is_tried_again_and_then_cleaned_up(workshop: Workshop) -> None:
     workshop.put("fails")
     request_id = workshop.order()
@@ -114,6 +120,7 @@ def test_a_play_that_fails_is_tried_again_and_then_cleaned_up(workshop: Workshop
         assert "No valid host" in log.read_text(encoding="utf-8")
 
 
+@any_database
 def test_a_second_try_may_succeed(workshop: Workshop) -> None:
     workshop.put("fails_once")
     request_id = workshop.order()
@@ -123,6 +130,7 @@ def test_a_second_try_may_succeed(workshop: Workshop) -> None:
     assert resource_of(workshop, request_id).outputs == {"server_id": "second"}
 
 
+@any_database
 @pytest.mark.parametrize(
     ("playbook", "says"),
     [
@@ -144,6 +152,7 @@ def test_a_playbook_that_cannot_be_read_is_final_at_once_and_says_why(
     assert workshop.ended("retire").state == "succeeded"
 
 
+@any_database
 def test_no_secret_is_in_a_log_an_error_or_a_file_that_stays(workshop: Workshop) -> None:
     workshop.put("keeps_secrets")
     workshop.order()
@@ -158,6 +167,7 @@ def test_no_secret_is_in_a_log_an_error_or_a_file_that_stays(workshop: Workshop)
     assert (workshop.jobs / job.number).stat().st_mode & 0o077 == 0
 
 
+@any_database
 @pytest.mark.parametrize("playbook", ["waits", "deaf"])
 def test_cancelling_ends_the_whole_process_group(workshop: Workshop, playbook: str) -> None:
     workshop.put(playbook)
@@ -177,6 +187,7 @@ def test_cancelling_ends_the_whole_process_group(workshop: Workshop, playbook: s
     assert "done" not in workshop.notes()
 
 
+@any_database
 @pytest.mark.parametrize(
     "workshop", [{"job_timeout_seconds": 3, "job_attempts_max": 1}], indirect=True
 )
@@ -233,6 +244,7 @@ def test_what_a_dead_worker_left_running_is_ended_before_the_job_is_given_up(
     assert "done" not in workshop.notes()
 
 
+@any_database
 def test_what_a_dead_worker_left_running_is_ended_before_a_cancelled_job_ends(
     workshop: Workshop,
 ) -> None:
@@ -263,6 +275,7 @@ def test_a_worker_that_stops_lets_the_play_go_on_and_another_finishes_the_job(
     assert request_state(workshop, request_id) == "fulfilled"
 
 
+@any_database
 def test_a_cloud_that_does_not_answer_costs_the_order_no_try(workshop: Workshop) -> None:
     workshop.put("fails")
     workshop.order()
@@ -276,6 +289,7 @@ def test_a_cloud_that_does_not_answer_costs_the_order_no_try(workshop: Workshop)
     assert workshop.ended().state == "succeeded"
 
 
+@any_database
 def test_a_cloud_that_cannot_be_entered_now_costs_the_order_no_try(workshop: Workshop) -> None:
     workshop.put("waits")
     (workshop.services / "go").touch()
@@ -288,6 +302,7 @@ def test_a_cloud_that_cannot_be_entered_now_costs_the_order_no_try(workshop: Wor
     assert workshop.ended().state == "succeeded"
 
 
+@any_database
 def test_a_cloud_that_is_not_in_the_clouds_file_is_named(workshop: Workshop) -> None:
     workshop.order()
     worker = workshop.start()
