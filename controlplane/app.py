@@ -24,6 +24,7 @@ from controlplane.db import Database
 from controlplane.delivery import Delivery
 from controlplane.engines import KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
+from controlplane.leases import Leases
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.protecting import Protecting
@@ -46,6 +47,7 @@ class ControlPlane:
     recovery: Recovery
     custody: Custody
     protecting: Protecting
+    leases: Leases
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -66,6 +68,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         recovery=Recovery(db, catalogue, settings, clock),
         custody=Custody(db, catalogue, settings, clock),
         protecting=Protecting(db, operations, clock),
+        leases=Leases(db, catalogue, operations, settings, clock),
     )
 
 

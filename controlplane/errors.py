@@ -119,6 +119,12 @@ class SecondPersonAwaited(StateConflict):
     code = "second_person_awaited"
 
 
+class LeaseEnded(StateConflict):
+    """The lease is over: renewing it brings the resource back, nothing else does."""
+
+    code = "lease_ended"
+
+
 class EditedMeanwhile(StateConflict):
     """Somebody else changed the thing since the caller read it."""
 

@@ -31,6 +31,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "此资源已有操作等待第二人复核，请先办理",
         "Something already waits for a second person here; decide on that first",
     ),
+    "lease_ended": (
+        "使用期限已过，请先续期，续期后自动恢复",
+        "The lease is over; renew it, and the resource comes back by itself",
+    ),
     "state_conflict": (
         "当前状态“{state}”不能执行此操作",
         "This cannot be done in the present state ({state})",

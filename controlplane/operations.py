@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,16 +14,16 @@ from controlplane.backup_jobs import enqueue_destruction, start_destruction
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
-from controlplane.clock import LOCAL_ZONE, Clock
+from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.db import Database
 from controlplane.errors import (
-    EditedMeanwhile,
     Fault,
     Forbidden,
     InvalidInput,
+    LeaseEnded,
     NotFound,
     StateConflict,
 )
@@ -35,12 +35,8 @@ from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.guards import GuardedAct, name_faults, needs_second_person
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
-    RENEWABLE,
     JobState,
     ResourceState,
-    add_months,
-    months_renewable,
-    renewed_until,
 )
 
 
@@ -74,6 +70,8 @@ class Operations:
                 raise NotFound
             if resource.state not in action.states:
                 raise StateConflict(state=resource.state)
+            if resource.lease_suspended_at is not None and action.to_state == "active":
+                raise LeaseEnded(state=resource.state)
             provisioning.check_idle(session, resource)
             self._check(session, service, action, resource, form)
             cleared = dict.fromkeys(action.clears)
@@ -115,42 +113,6 @@ class Operations:
         faults = check_form(schema, dict(form), values)
         if faults:
             raise InvalidInput(faults)
-
-    def renew_resource(
-        self, subject: Subject, resource_id: str, months: int, lease_seen: datetime
-    ) -> datetime:
-        """Prolongs the lease by `months`; returns its new end.
-
-        `lease_seen` is the end that the person saw, so that a renewal sent twice counts once.
-        Errors: NotFound, Forbidden, InvalidInput (beyond the service's longest lease),
-        StateConflict, EditedMeanwhile (somebody else renewed it differently).
-        """
-        now = self.clock()
-        with self.db.transaction() as session:
-            resource = self._resource(session, subject, resource_id, "resource.renew")
-            if resource.expires_at is None or resource.state not in RENEWABLE:
-                raise StateConflict(state=resource.state)
-            longest = self.catalogue[resource.service].lease_max_months
-            if not 1 <= months <= longest:
-                raise InvalidInput([_out_of_range(months, longest)])
-            ends_at = resource.expires_at
-            if ends_at != lease_seen:
-                if lease_seen < ends_at and renewed_until(lease_seen, months, now) == ends_at:
-                    return ends_at  # the same form again
-                raise EditedMeanwhile
-            until = renewed_until(ends_at, months, now)
-            if until > add_months(now, longest):
-                raise InvalidInput([_beyond_longest(ends_at, now, longest)])
-            resource.expires_at = until
-            self._audit(
-                session,
-                subject,
-                "resource_renewed",
-                resource,
-                months=months,
-                expires_at=until.isoformat(),
-            )
-            return until
 
     def retire_resource(self, subject: Subject, resource_id: str, typed_name: str) -> int | None:
         """Stops the resource and destroys it after the service's grace period.
@@ -216,6 +178,8 @@ class Operations:
             resource = self._resource(session, subject, resource_id, "resource.retire")
             if resource.state != ResourceState.RETIRING:
                 raise StateConflict(state=resource.state)
+            if resource.lease_suspended_at is not None:
+                raise LeaseEnded(state=resource.state)
             service = self.catalogue[resource.service]
             retire = service.actions["retire"]
             start = service.action(retire.start_with) if retire.start_with else None
@@ -369,18 +333,6 @@ class Operations:
             object_id=job.number,
             department_id=job.resource.department_id if job.resource else None,
         )
-
-
-def _out_of_range(months: int, longest: int) -> Fault:
-    if months < 1:
-        return Fault("field_too_small", "months", {"limit": 1})
-    return Fault("field_too_large", "months", {"limit": longest})
-
-
-def _beyond_longest(ends_at: datetime, now: datetime, longest: int) -> Fault:
-    latest = add_months(now, longest).astimezone(LOCAL_ZONE).date().isoformat()
-    limit = months_renewable(ends_at, now, longest)
-    return Fault("lease_too_long", "months", {"latest": latest, "limit": limit})
 
 
 def is_retryable(job: Job) -> bool:

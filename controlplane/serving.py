@@ -75,6 +75,7 @@ def serve(control_plane: ControlPlane) -> None:
         control_plane.db,
         control_plane.operations,
         control_plane.custody,
+        control_plane.leases,
         settings,
         clouds,
         control_plane.clock,

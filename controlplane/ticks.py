@@ -19,6 +19,7 @@ from controlplane.db import Database
 from controlplane.engines import MEASURED
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
+from controlplane.leases import Leases
 from controlplane.operations import Operations
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Ticks:
         db: Database,
         operations: Operations,
         custody: Custody,
+        leases: Leases,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -51,6 +53,7 @@ class Ticks:
         self.db = db
         self.operations = operations
         self.custody = custody
+        self.leases = leases
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -62,6 +65,7 @@ class Ticks:
         for tick, seconds in (
             (self.seal_audit, every),
             (self.destroy_due, every),
+            (self.end_leases, every),
             (self.end_grace, every),
             (self.back_up_due, every),
             (self.drill_due, every),
@@ -99,6 +103,10 @@ class Ticks:
     def destroy_due(self) -> int:
         """Starts destroying resources whose grace period is over."""
         return self.operations.destroy_due()
+
+    def end_leases(self) -> int:
+        """Suspends, and later retires, resources whose lease nobody renewed."""
+        return self.leases.end_leases()
 
     def end_grace(self) -> int:
         """Starts to end the validity of secrets whose grace time after a rotation is over."""

@@ -31,6 +31,7 @@ EVENTS = {
     "restore_proven": _("恢复演练通过"),
     "restore_not_proven": _("恢复演练未通过"),
     "schedule_changed": _("更改备份计划"),
+    "lease_suspended": _("到期停用"),
     "resource_protected": _("设为受保护"),
     "resource_unprotected": _("解除保护"),
     "second_person_asked": _("申请双人复核"),

@@ -18,9 +18,11 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.errors import Forbidden, NotSignedIn
+from controlplane.leases import Leases
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject, is_allowed
+from controlplane.protecting import Protecting
 from ui.preferences import local_target
 
 COOKIE = "egov_session"
@@ -46,6 +48,10 @@ class UseCases(Protocol):
     def pipeline(self) -> Pipeline: ...
     @property
     def operations(self) -> Operations: ...
+    @property
+    def protecting(self) -> Protecting: ...
+    @property
+    def leases(self) -> Leases: ...
 
 
 def install(app: Flask) -> None:

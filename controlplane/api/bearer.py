@@ -14,6 +14,7 @@ from controlplane.config import Settings
 from controlplane.connections import Connections
 from controlplane.db import Database
 from controlplane.errors import NotSignedIn
+from controlplane.leases import Leases
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject
@@ -44,6 +45,8 @@ class UseCases(Protocol):
     def recovery(self) -> Recovery: ...
     @property
     def protecting(self) -> Protecting: ...
+    @property
+    def leases(self) -> Leases: ...
 
 
 def control_plane() -> UseCases:

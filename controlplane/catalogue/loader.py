@@ -39,6 +39,12 @@ SOURCES = ("images", "my_vms", "my_backups")
 BACKUP_KINDS = ("backup", "restore", "drill")
 
 
+#: Where a service does not say: how long a lease that is over is tolerated, and how long a resource
+#: then stays suspended before it is retired.
+LEASE_GRACE_DAYS = 7
+LEASE_SUSPENDED_DAYS = 23
+
+
 def load_catalogue(services_dir: Path, absent_engines: Iterable[str] = ()) -> dict[str, Service]:
     """Services by code; what stands on one of `absent_engines` is known and not offered.
 
@@ -96,6 +102,8 @@ def _build(data: Mapping[str, Any], folder: Path) -> Service:
         zones=tuple(data["zones"]),
         lease_default_months=data["lease"]["default_months"],
         lease_max_months=data["lease"]["max_months"],
+        lease_grace_days=data["lease"].get("grace_days", LEASE_GRACE_DAYS),
+        lease_suspended_days=data["lease"].get("suspended_days", LEASE_SUSPENDED_DAYS),
         plans={plan["code"]: plan for plan in data.get("plans", [])},
         groups=tuple(data["form"]["groups"]),
         properties=data["form"]["properties"],

@@ -90,6 +90,8 @@ SERVICE: dict[str, Any] = {
             "properties": {
                 "default_months": {"type": "integer", "minimum": 1},
                 "max_months": {"type": "integer", "minimum": 1},
+                "grace_days": {"type": "integer", "minimum": 0, "maximum": 365},
+                "suspended_days": {"type": "integer", "minimum": 1, "maximum": 3650},
             },
             "required": ["default_months", "max_months"],
             "additionalProperties": False,

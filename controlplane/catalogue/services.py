@@ -93,6 +93,8 @@ class Service:
     zones: tuple[str, ...]
     lease_default_months: int
     lease_max_months: int
+    lease_grace_days: int
+    lease_suspended_days: int
     plans: Mapping[str, Mapping[str, Any]]
     groups: tuple[Mapping[str, Any], ...]
     properties: Mapping[str, Mapping[str, Any]]

@@ -40,6 +40,9 @@ class Resource(Base):
     retire_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
     is_protected: Mapped[bool] = mapped_column(default=False)
+    #: When the end of its lease suspended it, and whether it ran until then.
+    lease_suspended_at: Mapped[datetime | None]
+    is_stopped_by_lease: Mapped[bool] = mapped_column(default=False)
     version: Mapped[int] = mapped_column(default=1)
 
     department: Mapped[Department] = relationship(lazy="joined")

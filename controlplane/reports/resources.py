@@ -72,7 +72,14 @@ def list_resources(
     order: list[Any] = [Resource.created_at.desc(), Resource.number.desc()]
     if chosen.expires_before is not None:
         query = query.where(
-            Resource.expires_at <= chosen.expires_before, Resource.state.in_(RENEWABLE)
+            Resource.expires_at <= chosen.expires_before,
+            sa.or_(
+                Resource.state.in_(RENEWABLE),
+                sa.and_(
+                    Resource.state == ResourceState.RETIRING,
+                    Resource.lease_suspended_at.is_not(None),
+                ),
+            ),
         )
         order.insert(0, Resource.expires_at)
     return paged(session, query.order_by(*order), page)

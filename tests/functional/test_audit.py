@@ -20,6 +20,7 @@ def seal(city: City) -> int:
         control_plane.db,
         control_plane.operations,
         control_plane.custody,
+        control_plane.leases,
         control_plane.settings,
         {},
         city.clock,

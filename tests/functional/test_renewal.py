@@ -26,7 +26,7 @@ def lease(city: City, resource_id: str) -> datetime:
 
 
 def renew(city: City, resource_id: str, months: int, login: str = "limin") -> datetime:
-    return city.control_plane.operations.renew_resource(
+    return city.control_plane.leases.renew_resource(
         city.person(login), resource_id, months, lease(city, resource_id)
     )
 
@@ -49,8 +49,8 @@ def test_a_lease_is_prolonged_from_its_end_and_the_trail_says_by_whom(city: City
 def test_the_same_renewal_twice_counts_once(city: City) -> None:
     resource_id = city.delivered()
     seen = lease(city, resource_id)
-    operations, limin = city.control_plane.operations, city.person("limin")
-    send = partial(operations.renew_resource, limin, resource_id, 6, seen)
+    limin = city.person("limin")
+    send = partial(city.control_plane.leases.renew_resource, limin, resource_id, 6, seen)
     ends = at_once([send] * 4)
     assert set(map(repr, ends)) == {repr(add_months(seen, 6))}
     assert lease(city, resource_id) == add_months(seen, 6)
@@ -61,10 +61,10 @@ def test_a_lapsed_lease_renewed_twice_counts_once_too(city: City) -> None:
     resource_id = city.delivered()
     seen = lease(city, resource_id)
     city.clock.advance(days=400)
-    operations, limin = city.control_plane.operations, city.person("limin")
-    first = operations.renew_resource(limin, resource_id, 1, seen)
+    limin = city.person("limin")
+    first = city.control_plane.leases.renew_resource(limin, resource_id, 1, seen)
     city.clock.advance(seconds=3)
-    assert operations.renew_resource(limin, resource_id, 1, seen) == first
+    assert city.control_plane.leases.renew_resource(limin, resource_id, 1, seen) == first
     assert first > city.clock() + timedelta(days=27)
     assert len(renewals(city)) == 1
 
@@ -73,12 +73,12 @@ def test_a_renewal_of_a_lease_that_is_no_more_what_one_saw_is_told(city: City) -
     resource_id = city.delivered()
     seen = lease(city, resource_id)
     renew(city, resource_id, 6)
-    operations, limin = city.control_plane.operations, city.person("limin")
+    limin = city.person("limin")
     with pytest.raises(EditedMeanwhile):
-        operations.renew_resource(limin, resource_id, 3, seen)
+        city.control_plane.leases.renew_resource(limin, resource_id, 3, seen)
     for nonsense in (datetime.max.replace(tzinfo=seen.tzinfo), seen + timedelta(days=900)):
         with pytest.raises(EditedMeanwhile):
-            operations.renew_resource(limin, resource_id, 3, nonsense)
+            city.control_plane.leases.renew_resource(limin, resource_id, 3, nonsense)
     assert lease(city, resource_id) == add_months(seen, 6)
 
 

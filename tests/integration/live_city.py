@@ -344,6 +344,7 @@ def make_live_city(
         control_plane.db,
         control_plane.operations,
         control_plane.custody,
+        control_plane.leases,
         settings,
         clouds,
         clock,

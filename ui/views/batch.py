@@ -87,7 +87,7 @@ def _renew(resource: Resource) -> Told:
     seen = lease_in(request.form.get(f"lease.{resource.id}", ""))
     if seen is None:
         return Told(resource, False, gettext("没有使用期限"))
-    until = control_plane().operations.renew_resource(subject(), resource.id, typed_months(), seen)
+    until = control_plane().leases.renew_resource(subject(), resource.id, typed_months(), seen)
     return Told(resource, True, gettext("已续期到 %(day)s", day=filters.local_date(until)))
 
 

@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.errors import Fault, Forbidden, InvalidInput
 from controlplane.policy import is_allowed
+from controlplane.provisioning.leases import is_renewable
 from controlplane.provisioning.models import Resource
-from controlplane.provisioning.rules import RENEWABLE, months_renewable, renewed_until
+from controlplane.provisioning.rules import months_renewable, renewed_until
 from controlplane.reports.prices import month_quotes
 from controlplane.reports.resources import find_resource
 from ui import filters
@@ -41,9 +42,7 @@ def renew(resource_id: str) -> BaseResponse | tuple[str, int]:
     if seen is None:
         raise BadRequest
     try:
-        until = control_plane().operations.renew_resource(
-            subject(), resource_id, typed_months(), seen
-        )
+        until = control_plane().leases.renew_resource(subject(), resource_id, typed_months(), seen)
     except InvalidInput as refusal:
         return show_form(resource_id, refusal.faults), refusal.status
     flash(gettext("已续期到 %(day)s。", day=filters.local_date(until)), "success")
@@ -72,7 +71,7 @@ def renewable_months(resource: Resource) -> int:
     if (
         service is None
         or resource.expires_at is None
-        or resource.state not in RENEWABLE
+        or not is_renewable(resource.state, is_suspended=resource.lease_suspended_at is not None)
         or not is_allowed(subject(), "resource.renew", department_path=path)
     ):
         return 0

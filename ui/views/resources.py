@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request
 
 from controlplane.backups.service import last_backup_that_failed
-from controlplane.catalogue.services import Action
+from controlplane.catalogue.services import Action, Service
 from controlplane.policy import is_allowed
+from controlplane.provisioning.leases import LeaseEnd, lease_end
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import LIVE_STATES, PROTECTABLE, ResourceState
 from controlplane.reports import month
@@ -94,6 +95,7 @@ def show(resource_id: str) -> str:
             can_back_up=can(resource, "backup.take"),
             can_exchange=can_exchange(resource),
             can_protect=can_protect(story),
+            lease=lease_ahead(resource, service, now),
             destruction_waits=last_backup_that_failed(session, resource.id),
         )
 
@@ -114,6 +116,24 @@ def can_exchange(resource: Resource) -> Action | None:
     if action is None or resource.state not in action.states:
         return None
     return action if can(resource, "backup.restore") else None
+
+
+def lease_ahead(resource: Resource, service: Service | None, now: datetime) -> LeaseEnd | None:
+    """What the end of the lease will bring, from 30 days before it on."""
+    if service is None or resource.expires_at is None:
+        return None
+    if resource.state not in ("active", "stopped", "changing", "retiring"):
+        return None
+    if resource.state == "retiring" and resource.lease_suspended_at is None:
+        return None
+    if resource.expires_at - now > timedelta(days=EXPIRES_WITHIN_DAYS[0]):
+        return None
+    return lease_end(
+        resource.expires_at,
+        resource.lease_suspended_at,
+        grace_days=service.lease_grace_days,
+        suspended_days=service.lease_suspended_days,
+    )
 
 
 def can_protect(story: ResourceStory) -> bool:

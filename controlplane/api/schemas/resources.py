@@ -125,6 +125,10 @@ class ResourceSummary(Output):
     retire_at = UtcTime(allow_none=True)
     retired_at = UtcTime(allow_none=True)
     is_protected = ma.fields.Boolean()
+    lease_suspended_at = UtcTime(
+        allow_none=True,
+        metadata={"description": "Its lease is over and was not renewed; renewing brings it back."},
+    )
 
 
 class ResourcePage(PageSchema):

@@ -82,7 +82,7 @@ def operate_resource(
 )
 def renew_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
     """Prolong the lease by whole months, within the service's longest."""
-    control_plane().operations.renew_resource(
+    control_plane().leases.renew_resource(
         current_subject(), str(resource_id), body["months"], body["expires_at"]
     )
     return _story(resource_id)
