@@ -124,7 +124,8 @@ def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> Kube
     ticks = Ticks(
         control_plane.db,
         control_plane.operations,
-        control_plane.recovery,
+        control_plane.custody,
+        control_plane.leases,
         settings,
         clouds,
         clock,
