@@ -19,6 +19,7 @@ from controlplane.admission.service import counter_differences
 from controlplane.app import ControlPlane, build
 from controlplane.applying import Change, apply_declared
 from controlplane.backups import service as backups
+from controlplane.backups.store import BackupStore
 from controlplane.catalogue.loader import load_catalogue, needed_chains
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -199,7 +200,7 @@ def _reseal_all(control_plane: ControlPlane, keyring: Keyring) -> int:
 @main.command()
 @says_errors
 def check() -> None:
-    """Check services, quotas/, counters against claims, and the audit chain."""
+    """Check services, quotas/, counters against claims, the audit chain, archives of backups."""
     settings = settings_or_exit()
     catalogue = load_catalogue(settings.services_dir)
     load_quotas(settings.quotas_dir, needed_chains(catalogue.values()))
@@ -208,12 +209,16 @@ def check() -> None:
     with control_plane.db.read() as session:
         wrong = counter_differences(session)
         good, broken = audit.verify_chain(session)
+        kept, unusable = backups.look_at_store(session, BackupStore(settings.backups_dir))
+    for fault in unusable:
+        console.print(fault, style="red", markup=False, soft_wrap=True)
     for difference in wrong:
         console.print(json.dumps(difference, ensure_ascii=False), style="red", markup=False)
     if broken is not None:
         console.print(f"the audit chain breaks at position {broken}", style="red")
-    if wrong or broken is not None:
+    if wrong or broken is not None or unusable:
         sys.exit(1)
+    click.echo(f"{kept} kept backups, every archive there and as long as it was")
     click.echo(f"counters equal the sum of claims; {good} audit events in an unbroken chain")
 
 

@@ -121,6 +121,22 @@ def stored_gib(session: Session, resource_id: str) -> int:
     return -(-int(stored_bytes or 0) // GIB)
 
 
+def look_at_store(session: Session, store: BackupStore) -> tuple[int, list[str]]:
+    """How many backups are kept, and a sentence for each whose archive is not there as it was."""
+    kept, faults = 0, []
+    rows = sa.select(Backup.number, Backup.location, Backup.size_bytes)
+    for number, location, size_bytes in session.execute(
+        rows.where(Backup.state == BackupState.KEPT).order_by(Backup.id)
+    ):
+        kept += 1
+        found = store.size(location)
+        if found is None:
+            faults.append(f"backup {number}: {location} is not in the store")
+        elif found != size_bytes:
+            faults.append(f"backup {number}: {location} has {found} bytes, not {size_bytes}")
+    return kept, faults
+
+
 def newest_kept(session: Session, resource_id: str) -> Backup | None:
     return session.scalars(
         sa.select(Backup)

@@ -270,6 +270,25 @@ def test_an_open_request_keeps_the_backup_that_it_names(depot: Depot) -> None:
     assert depot.control_plane.custody.delete_expired() == 1
 
 
+def test_the_check_names_an_archive_that_is_not_there_as_it_was(depot: Depot) -> None:
+    number = depot.backed_up(depot.database())
+    archive = Path(depot.runs[-1].extravars["archive"]["path"])
+    settings = depot.control_plane.settings
+    environment = {
+        "CONTROLPLANE_VAR_DIR": str(settings.var_dir),
+        "CONTROLPLANE_DATABASE_URL": settings.database_url,
+    }
+    good = CliRunner().invoke(main, ["check"], env=environment)
+    assert good.exit_code == 0, good.output
+    assert "1 kept backups" in good.output
+    archive.write_bytes(b"short")
+    assert f"backup {number}: " in CliRunner().invoke(main, ["check"], env=environment).output
+    archive.unlink()
+    missing = CliRunner().invoke(main, ["check"], env=environment)
+    assert missing.exit_code == 1
+    assert "is not in the store" in missing.output
+
+
 def test_keys_of_backups_are_sealed_anew_with_everything_else(depot: Depot) -> None:
     resource_id = depot.database()
     depot.backed_up(resource_id)
