@@ -13,7 +13,7 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.rules import CredentialState
-from controlplane.jobs import enqueue_action
+from controlplane.jobs import enqueue_action, parent_in
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import ResourceState, SiteState
@@ -47,6 +47,7 @@ class BadEnds:
             self._fail_request(session, job, error)
             self._go_back(session, job, resource, began)
         elif kind == "operate":
+            resource.parent_id = parent_in(self.catalogue[resource.service], resource.spec)
             credentials.drop(session, resource.id, CredentialState.NEXT)
         elif kind in backup_jobs.KINDS:
             backup_jobs.fail(session, job, resource, kind, error, self.clock())

@@ -18,7 +18,7 @@ from controlplane.engines import ONBOARDED
 from controlplane.errors import StateConflict
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
-from controlplane.provisioning.rules import ResourceState, SiteState, add_months
+from controlplane.provisioning.rules import STANDABLE, ResourceState, SiteState, add_months
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.tenancy.models import Department
 
@@ -157,6 +157,20 @@ def parent_in(service: Service, spec: Mapping[str, Any]) -> str | None:
         if schema.get("x-ui", {}).get("source") == "my_vms" and spec.get(name):
             return str(spec[name])
     return None
+
+
+def stand_on(session: Session, resource: Resource, parent_id: str | None) -> None:
+    """From now on, not from the job's end, `resource` stands on another, which therefore stays.
+
+    What it stood on until now stays too until the job has ended; a job that fails goes back to it.
+    Errors: StateConflict (the other one is on its way out).
+    """
+    if parent_id is None or parent_id == resource.parent_id:
+        return
+    parent = provisioning.lock_resource(session, parent_id)
+    if parent.state not in STANDABLE:
+        raise StateConflict(state=parent.state)
+    resource.parent_id = parent_id
 
 
 def enqueue_action(

@@ -28,7 +28,7 @@ from controlplane.errors import (
     StateConflict,
 )
 from controlplane.guarding import actor_of, ask_second_person, lock_for
-from controlplane.jobs import enqueue_action
+from controlplane.jobs import enqueue_action, parent_in, stand_on
 from controlplane.policy import Subject
 from controlplane.preparing import live_choices
 from controlplane.provisioning import service as provisioning
@@ -81,6 +81,7 @@ class Operations:
                 keyring = Keyring(self.settings.credential_keys)
                 drawn = service.drawn(action.rotates)
                 credentials.draw_next(session, keyring, resource.id, drawn, self.clock())
+            stand_on(session, resource, parent_in(service, spec))
             job = enqueue_action(
                 session,
                 self.settings,

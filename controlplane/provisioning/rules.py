@@ -30,6 +30,9 @@ LIVE_STATES = (
 )
 
 
+#: States in which another resource may begin to stand on this one.
+STANDABLE = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.CHANGING)
+
 #: States in which protecting a resource still means something.
 PROTECTABLE = (
     ResourceState.BUILDING,

@@ -11,7 +11,7 @@ import pytest
 from controlplane.admission.service import counter_differences
 from controlplane.approval.rules import Decision
 from controlplane.config import CHECKOUT
-from controlplane.errors import ResourceBusy, StateConflict
+from controlplane.errors import InvalidInput, ResourceBusy, StateConflict
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Resource
 from controlplane.service_requests.models import ServiceRequest
@@ -135,3 +135,25 @@ def test_growing_a_volume_keeps_what_was_attached_meanwhile(real_services: City)
     volume = resource(city, volume_id)
     assert (volume.spec["size_gib"], volume.spec["attach_to"]) == (20, vm_id)
     assert volume.parent_id == vm_id
+
+
+def test_what_something_is_being_attached_to_cannot_be_retired_meanwhile(
+    real_services: City,
+) -> None:
+    city, limin = real_services, real_services.person("limin")
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHhX8r8rkzVZ0v7vG0O5aVd6jF3mFq0v8bq1vC5bq1vC clerk"
+    vm = ask_for("vm", system_name="核对", plan="small", image="lab-tiny", ssh_public_key=key)
+    vm_id = deliver(city, "limin", vm)
+    volume_id = deliver(city, "limin", ask_for("volume", system_name="数据", size_gib=10))
+    operations = city.control_plane.operations
+    operations.operate_resource(limin, volume_id, "attach", {"attach_to": vm_id})
+    with pytest.raises(InvalidInput) as refusal:
+        operations.retire_resource(limin, vm_id, "核对")
+    assert [(f.code, "数据" in f.params["names"]) for f in refusal.value.faults] == [
+        ("has_dependents", True)
+    ]
+    city.fail_jobs()
+    assert resource(city, volume_id).parent_id is None
+    operations.retire_resource(limin, vm_id, "核对")
+    with pytest.raises((InvalidInput, StateConflict)):
+        operations.operate_resource(limin, volume_id, "attach", {"attach_to": vm_id})
