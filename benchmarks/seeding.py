@@ -19,6 +19,7 @@ from controlplane.audit import AuditEvent, seal_events
 from controlplane.catalogue.loader import needed_chains
 from controlplane.clock import epoch_seconds
 from controlplane.config import Settings
+from controlplane.engines import OPENSTACK
 from controlplane.metering.models import UsageInterval
 from controlplane.people import add_people, load_people
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
@@ -59,7 +60,8 @@ def seeded_city(folder: Path, resources: int, now: datetime) -> ControlPlane:
 def _fill(session: Session, control_plane: ControlPlane, count: int, now: datetime) -> None:
     service = control_plane.catalogue["vm"]
     departments = list(session.scalars(sa.select(Department)))
-    pools = [p for p in session.scalars(sa.select(Pool)) if p.zone != "classified"]
+    of_machines = Pool.zone != "classified", Pool.engine == OPENSTACK
+    pools = session.scalars(sa.select(Pool).where(*of_machines)).all()
     applicant = session.scalars(sa.select(Person.id).where(Person.login == "limin")).one()
     form = {"system_name": "业务系统", "plan": "standard", "image": "lab-tiny"}
     spec = service.spec_of(form)
