@@ -28,6 +28,7 @@ from controlplane.errors import DomainError
 from controlplane.people import PersonDeclared, add_people, load_people
 from controlplane.quotas import load_quotas
 from controlplane.reports.inventory import ansible_inventory
+from controlplane.reports.versions import versions_in_use
 from controlplane.tenancy.models import Person
 from controlplane.tenancy.service import subject_of
 
@@ -156,6 +157,24 @@ def create_token(login: str, name: str) -> None:
             raise click.ClickException(f"there is no person {login}")
         subject = subject_of(session, person_id)
     click.echo(control_plane.accounts.create_token(subject, name))
+
+
+@main.group()
+def services() -> None:
+    """The services of the catalogue, and which versions of them are in use."""
+
+
+@services.command()
+@says_errors
+def versions() -> None:
+    """How many resources were built by which version; `*` marks the one that is declared now."""
+    control_plane = _built()
+    with control_plane.db.read() as session:
+        in_use = versions_in_use(session)
+    for code, version, number in in_use:
+        declared = control_plane.catalogue.get(code)
+        mark = "*" if declared is not None and declared.version == version else " "
+        click.echo(f"{mark} {code} {version}: {number}")
 
 
 @main.group()

@@ -15,7 +15,7 @@ from controlplane.admission.service import counter_differences
 from controlplane.applying import apply_declared
 from controlplane.cli import main
 from controlplane.errors import AdmissionRefused, InvalidInput
-from controlplane.provisioning.models import Job
+from controlplane.provisioning.models import Job, Resource
 from controlplane.quotas import load_quotas
 from controlplane.tenancy.models import Department
 from tests.factories import City, ask
@@ -225,3 +225,13 @@ def test_a_department_that_moves_takes_what_it_holds_to_its_new_district(
     with pytest.raises(InvalidInput):
         city.submit(zone="classified")
     books_are_right(city)
+
+
+def test_engineers_see_what_stands_on_which_version(city: City, command: CliRunner) -> None:
+    resource_id = city.delivered()
+    city.delivered()
+    with city.control_plane.db.transaction() as session:
+        session.get_one(Resource, resource_id).service_version = "0.9.0"
+    shown = command.invoke(main, ["services", "versions"])
+    assert shown.exit_code == 0
+    assert shown.output.splitlines() == ["  drill 0.9.0: 1", "* drill 1.0.0: 1"]
