@@ -99,7 +99,7 @@ def _openstack() -> dict[str, str]:
     os.environ["LAB_HOME"] = f"var/{settings.TEST_HOME}"
     configured, progress = settings.load(), Progress(console)
     status = cloud.start(configured, progress)
-    shared.start(shared.chosen(["postgresql"]), configured, progress)
+    shared.start(shared.ENGINES, configured, progress)
     inventory = endpoints.write_inventory(configured)
     return {"TEST_CLOUDS_YAML": status.clouds_yaml, "TEST_SHARED_INVENTORY": str(inventory)}
 

@@ -26,7 +26,7 @@ from ui import assets
 
 console = Console(highlight=False)
 #: Shared servers on which the catalogue has a service.
-SHARED = ("postgresql",)
+SHARED = ("postgresql", "mariadb", "redis", "rabbitmq")
 
 
 @click.group()

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.loader import load_catalogue, needed_chains
@@ -206,3 +207,21 @@ def test_a_namespace_that_kubernetes_would_refuse_is_refused_in_the_form(name: s
     assert check_form(schema, form) == []
     faults = check_form(schema, {**form, "namespace_name": name})
     assert {fault.field for fault in faults} == {"namespace_name"}
+
+
+@pytest.mark.parametrize(
+    ("service", "field", "name"),
+    [
+        *(("mariadb", "database_name", n) for n in ("mysql", "sys", "information_schema")),
+        *(("mariadb", "database_name", n) for n in ("低保", "d" * 24, "x'; --", "a%", "Dibao")),
+        *(("redis", "key_prefix", n) for n in ("default", "admin", "a*", "a:", "d" * 24)),
+        *(("rabbitmq", "vhost_name", n) for n in ("guest", "amq", "a/b", "低保", "d" * 24)),
+    ],
+)
+def test_a_name_that_a_shared_server_may_not_have_is_refused(
+    service: str, field: str, name: str
+) -> None:
+    declared = load_catalogue(CHECKOUT / "playbooks" / "services")[service]
+    schema = declared.form_schema(declared.actions["provision"])["properties"][field]
+    assert list(Draft202012Validator(schema).iter_errors(name))
+    assert not list(Draft202012Validator(schema).iter_errors("dibao_2"))
