@@ -1,0 +1,103 @@
+"""Databases on the real shared MariaDB, used by real clients, and taken away again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from tests.integration.shared_roles import ODD_PASSWORD, Instance, plan_of, server_of
+
+
+def connect(user: str, password: str, database: str | None, **changes: Any) -> Any:
+    server = server_of("mariadb")
+    reached = {
+        "host": server["service_address"],
+        "port": server["service_port"],
+        "user": user,
+        "password": password,
+        "database": database,
+        "autocommit": True,
+        "ssl_ca": server["service_ca_file"],
+        "ssl_verify_cert": True,
+        "ssl_verify_identity": True,
+        **changes,
+    }
+    return pymysql.connect(**reached)
+
+
+def ask(connection: Any, query: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def of(instance: Instance) -> Any:
+    outputs = instance.outputs
+    return connect(outputs["username"], instance.password, outputs["database"])
+
+
+def instance(folder: Path, password: str) -> Instance:
+    spec = {"database_name": "dibao", "plan": plan_of("mariadb", "small")}
+    made = Instance("mariadb", folder, spec, password)
+    assert made.run("provision") > 0
+    return made
+
+
+def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
+    ours, theirs = instance(tmp_path, ODD_PASSWORD), instance(tmp_path, "another-secret")
+    mine = of(ours)
+    ask(mine, "CREATE TABLE household (id int)")
+    ask(mine, "INSERT INTO household VALUES (1)")
+    ask(of(theirs), "CREATE TABLE secret (id int)")
+    database = theirs.outputs["database"]
+    for attempt in (
+        f"SELECT * FROM {database}.secret",  # noqa: S608 - no input
+        f"INSERT INTO {database}.secret VALUES (1)",  # noqa: S608
+        f"CREATE TABLE {database}.mine (id int)",
+        f"DROP DATABASE {database}",
+        "SELECT * FROM mysql.global_priv",
+        "CREATE USER stranger",
+        # A pattern of a grant would reach this one if its `_` were not escaped.
+        f"CREATE DATABASE {ours.outputs['database'].replace('_', 'x')}",
+    ):
+        with pytest.raises(pymysql.MySQLError, match=r"(?i)denied"):
+            ask(mine, attempt)
+    listed = {name for (name,) in ask(mine, "SHOW DATABASES")}
+    assert listed == {ours.outputs["database"], "information_schema"}
+    user, name = ours.outputs["username"], ours.outputs["database"]
+    with pytest.raises(pymysql.OperationalError, match="denied"):
+        connect(user, "wrong", name)
+    with pytest.raises(pymysql.OperationalError, match=r"(?i)denied|transport"):
+        connect(user, ours.password, name, ssl_ca=None, ssl_disabled=True)
+
+    assert ours.run("provision") == 0, "a second run changes nothing"
+    ours.spec = {**ours.spec, "plan": plan_of("mariadb", "standard")}
+    ours.run("change")
+    with of(ours) as changed:
+        assert ask(changed, "SELECT @@max_user_connections") == [(60,)]
+
+    ours.run("power_off")
+    with pytest.raises(pymysql.MySQLError):
+        ask(mine, "SELECT 1")
+    with pytest.raises(pymysql.OperationalError, match="max_user_connections"):
+        of(ours)
+    ours.run("power_on")
+
+    old, old_password = ours.outputs["username"], ours.password
+    ours.password = "new'$ecret\\"
+    ours.run("rotate_password")
+    for password, account in ((old_password, old), (ours.password, ours.outputs["username"])):
+        assert ask(connect(account, password, name), "SELECT id FROM household") == [(1,)]
+    ours.run("end_old_password")
+    with pytest.raises(pymysql.OperationalError, match="locked"):
+        connect(old, old_password, name)
+
+    for one in (ours, theirs):
+        one.run("retire")
+    server = server_of("mariadb")
+    admin = connect(server["service_admin_user"], server["password"], "mysql")
+    assert ask(admin, "SELECT User FROM user WHERE User LIKE 'dibao%'") == []
+    assert ask(admin, "SHOW DATABASES LIKE 'dibao%'") == []
