@@ -95,9 +95,10 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     with pytest.raises(pymysql.OperationalError, match="locked"):
         connect(old, old_password, name)
 
-    for one in (ours, theirs):
-        one.run("retire")
     server = server_of("mariadb")
     admin = connect(server["service_admin_user"], server["password"], "mysql")
-    assert ask(admin, "SELECT User FROM user WHERE User LIKE 'dibao%'") == []
-    assert ask(admin, "SHOW DATABASES LIKE 'dibao%'") == []
+    for one in (ours, theirs):
+        one.run("retire")
+        left = one.outputs["database"]
+        assert ask(admin, f"SELECT User FROM user WHERE User LIKE '{left}%'") == []  # noqa: S608
+        assert ask(admin, f"SHOW DATABASES LIKE '{left}'") == []

@@ -106,5 +106,6 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     for one in (ours, theirs):
         one.run("retire")
     admin = client(server["service_admin_user"], server["password"])
-    assert [a for a in admin.acl_list() if "dibao_" in a] == []
-    assert list(admin.scan_iter("dibao_*")) == []
+    for prefix in (ours.outputs["prefix"], theirs.outputs["prefix"]):
+        assert [account for account in admin.acl_list() if prefix.rstrip(":") in account] == []
+        assert list(admin.scan_iter(prefix + "*")) == []
