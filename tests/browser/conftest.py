@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from controlplane.app import create_app
 from lab.city.story import people
 from tests.factories import City, make_city
+from tests.functional.depot import SERVICES, Depot
 from ui import assets
 
 WIDE, PHONE = 1440, 390
@@ -50,8 +52,21 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """The sample city on a port of its own."""
+    with served(make_city(tmp_path)) as found:
+        yield found
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Depot:
+    """The sample city with the services that are really offered, databases among them."""
+    inventory = tmp_path / "inventory.yml"
+    return Depot(make_city(tmp_path, services=SERVICES, shared_inventory=inventory))
+
+
+@contextmanager
+def served(city: City) -> Iterator[Site]:
+    """The city's pages over HTTP, until the block ends."""
     assets.build()
-    city = make_city(tmp_path)
     # Werkzeug's server, for it can be ended: waitress waits for its browsers to hang up.
     app = create_app(city.control_plane)
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=KeepsConnections)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, Page
 
 from controlplane.app import create_app
 from controlplane.approval.rules import Decision
-from tests.browser.conftest import PHONE, WIDE, Site, visit
+from tests.browser.conftest import PHONE, WIDE, Site, served, visit
+from tests.functional.depot import Depot
 
-#: endpoint -> (who opens it, its address); {request}, {returned}, {resource}, {retiring}, {job} and
-#: {department} are filled in. Fragments, files and redirects have no page of their own.
+#: endpoint -> (who opens it, its address); {request}, {returned}, {resource}, {retiring},
+#: {protected}, {job} and {department} are filled in. Fragments, files and redirects have no page
+#: of their own.
 PAGES = {
     "home.index": [(login, "/") for login in ("limin", "zhangjing", "chengang", "sunli", "admin")],
     "catalogue.index": [("limin", "/catalogue")],
@@ -33,6 +37,10 @@ PAGES = {
         ("limin", "/resources/{resource}/actions/retire"),
         ("chengang", "/resources/{retiring}/actions/retire_now"),
     ],
+    "protecting.second": [
+        ("limin", "/resources/{protected}/second-person"),
+        ("chengang", "/resources/{protected}/second-person"),
+    ],
     "renewing.form": [("limin", "/resources/{resource}/renewal")],
     "connecting.ask": [("limin", "/resources/{resource}/connection")],
     "approvals.to_do": [("zhangjing", "/approvals/to-do")],
@@ -51,6 +59,15 @@ PAGES = {
     "admin.audit": [("zhouwei", "/audit")],
     "account.token": [("limin", "/account/token")],
     "search.index": [("limin", "/search?q=系统"), ("limin", "/search?q=nothing")],
+}
+#: The same of a database with a {backup}, and another to exchange it with.
+DATABASE_PAGES = {
+    "resources.show": [("limin", "/resources/{database}"), ("chengang", "/resources/{database}")],
+    "recovering.choose": [("limin", "/resources/{database}/backups/{backup}")],
+    "recovering.ask_exchange": [("limin", "/resources/{database}/exchange")],
+    "recovering.schedule": [("limin", "/resources/{database}/backup-schedule")],
+    "asking.apply": [("limin", "/catalogue/postgresql/apply?restore_from={backup}")],
+    "catalogue.index": [("limin", "/catalogue")],
 }
 NOT_PAGES = {
     "static", "healthz", "assets.file", "preferences.choose", "auth.sign_in",
@@ -103,6 +120,9 @@ def prepared(site: Site) -> dict[str, str]:
     resource, retiring = city.delivered(), city.delivered(system_name="退订中的系统")
     city.control_plane.operations.retire_resource(city.person("limin"), retiring, "退订中的系统")
     city.deliver()
+    protected = city.delivered(system_name="受保护的系统")
+    city.control_plane.protecting.protect_resource(city.person("limin"), protected)
+    city.control_plane.operations.retire_resource(city.person("limin"), protected, "受保护的系统")
     returned = city.submit(system_name="待补正系统")
     city.decide("zhangjing", returned, Decision.RETURN, "请补充等保备案号")
     request = city.submit(system_name="审批中系统")
@@ -114,6 +134,7 @@ def prepared(site: Site) -> dict[str, str]:
     return {
         "resource": resource,
         "retiring": retiring,
+        "protected": protected,
         "request": str(request),
         "returned": str(returned),
         "job": "1",
@@ -129,15 +150,40 @@ def test_every_page_is_looked_at(site: Site) -> None:
         for rule in app.url_map.iter_rules()
         if "GET" in (rule.methods or ()) and not rule.rule.startswith(("/api", "/openapi"))
     }
-    assert endpoints - NOT_PAGES == set(PAGES), "list new pages here, so that they are looked at"
+    listed = set(PAGES) | set(DATABASE_PAGES)
+    assert endpoints - NOT_PAGES == listed, "list new pages here, so that they are looked at"
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("width", [WIDE, PHONE])
 def test_pages(browser: Browser, site: Site, language: str, width: int) -> None:
-    names = prepared(site)
+    assert stumbles_on(browser, site, PAGES, prepared(site), language, width) == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_pages_of_a_database(browser: Browser, depot: Depot, language: str, width: int) -> None:
+    database = depot.database()
+    backup = depot.backed_up(database)
+    depot.control_plane.recovery.drill_now(depot.city.person("chengang"), database)
+    depot.carry_out()
+    depot.database(system_name="低保副本")
+    names = {"database": database, "backup": backup}
+    with served(depot.city) as site:
+        assert stumbles_on(browser, site, DATABASE_PAGES, names, language, width) == []
+
+
+def stumbles_on(
+    browser: Browser,
+    site: Site,
+    listed: Mapping[str, Sequence[tuple[str, str]]],
+    names: Mapping[str, str],
+    language: str,
+    width: int,
+) -> list[str]:
+    """Whatever is wrong on the listed pages, each opened by the person named beside it."""
     by_person: dict[str, list[str]] = {}
-    for pages in PAGES.values():
+    for pages in listed.values():
         for login, path in pages:
             by_person.setdefault(login, []).append(path.format(**names))
     stumbles: list[str] = []
@@ -148,7 +194,7 @@ def test_pages(browser: Browser, site: Site, language: str, width: int) -> None:
             stumbles += [f"{login} {path}: {s}" for s in look_at(visitor.page, language, width)]
         stumbles += visitor.complaints
         visitor.context.close()
-    assert stumbles == []
+    return stumbles
 
 
 def look_at(page: Page, language: str, width: int) -> list[str]:
