@@ -13,7 +13,7 @@ from controlplane.reports.directory import find_department
 from controlplane.reports.waiting import Waiting, waiting_for
 from ui import assets
 from ui.preferences import current_preferences
-from ui.presentation import CONTENT_SECURITY_POLICY, assets_version, zone_name
+from ui.presentation import CONTENT_SECURITY_POLICY, assets_version, listed, zone_name
 from ui.session import control_plane, find_subject, may
 
 assets_pages = Blueprint("assets", __name__)
@@ -187,7 +187,7 @@ def viewer_of(person: Subject) -> dict[str, str]:
     return {
         "name": person.name,
         "department_name": department.name_en if english else department.name_zh,
-        "role_names": (", " if english else "、").join(names),
+        "role_names": listed(names),
     }
 
 

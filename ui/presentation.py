@@ -195,6 +195,11 @@ def words(names: Any) -> str:
     return "" if names is None else str(names)
 
 
+def listed(names: Iterable[str]) -> str:
+    """Names one after the other, with the comma of the visitor's language."""
+    return (", " if current_language() == "en" else "、").join(names)
+
+
 def name_of(thing: Any) -> str:
     """The name of a row with `name_zh` and `name_en` in the visitor's language."""
     return str(thing.name_en if current_language() == "en" else thing.name_zh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, render_template
+from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
 from controlplane import messages
@@ -11,7 +12,7 @@ from controlplane.metering.service import load_segments
 from controlplane.preparing import steps_ahead
 from controlplane.reports.prices import cheapest_month
 from ui.preferences import current_language
-from ui.presentation import words
+from ui.presentation import listed, words
 from ui.session import allow, control_plane, may
 
 catalogue_pages = Blueprint("catalogue", __name__)
@@ -61,5 +62,7 @@ def absent_text(service: Service, engine: str) -> str:
     """What of a service is not offered, and why."""
     params = {"engine": messages.ENGINES[engine]}
     reason = messages.text_of("engine_absent", params, current_language())
-    plans = "、".join(words(plan["name"]) for plan in service.plans_on([engine]).values())
-    return f"{plans}：{reason}" if service.offered_engines else reason
+    if not service.offered_engines:
+        return reason
+    plans = listed(words(plan["name"]) for plan in service.plans_on([engine]).values())
+    return gettext("%(plans)s：%(reason)s", plans=plans, reason=reason)

@@ -79,6 +79,7 @@ def show(resource_id: str) -> str:
             "resources/show.html",
             story=story,
             row=resource,
+            viewer_id=subject().person_id,
             service=service,
             items=item_names(session),
             facts=fact_rows(session, resource, service),
