@@ -1,3 +1,3 @@
 """An OpenStack of the current release, embedded: one process a service, SQLite, loopback."""
 
-SERVICES = ("keystone", "placement", "glance", "nova", "cinder", "neutron")
+SERVICES = ("keystone", "placement", "glance", "nova", "cinder", "neutron", "swift")

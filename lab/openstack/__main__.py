@@ -12,6 +12,11 @@ def _describe(now: cloud.Status) -> tuple[str, ...]:
     return (
         f"data plane: {now.data_plane}{BEHIND.get(now.data_plane, '')} ({now.reason})",
         f"memory: {now.rss_mib} MiB",
+        *(
+            [f"no object storage: {now.without_object_storage}"]
+            if now.without_object_storage
+            else []
+        ),
         f"clouds.yaml: {now.clouds_yaml} (cloud `lab`)",
     )
 

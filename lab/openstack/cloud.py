@@ -14,6 +14,7 @@ from lab.openstack import (
     config,
     contents,
     handover,
+    object_storage,
     paths,
     planes,
     record,
@@ -43,6 +44,8 @@ class Status:
     rss_mib: int
     services: tuple[ServiceStatus, ...]
     plane: dict[str, Any]
+    #: Why no object can be kept here; empty where one can.
+    without_object_storage: str
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,7 +67,8 @@ def start(settings: Settings, progress: Progress) -> Status:
         context, user = _decide(settings, record.read(where), progress)
         plane = planes.plane(context.record.data_plane)
         launcher = Launcher(context.paths, user)
-        missing = [service.name for service in before.services if service.state != "ready"]
+        absent = _absent(context.paths, progress)
+        missing = [s.name for s in before.services if s.state != "ready" and s.name not in absent]
         if missing:
             services.end(context.paths, missing)  # what a killed launcher left half-started
             _bring_up(context, plane, launcher, missing, progress)
@@ -86,6 +90,15 @@ def _decide(
         record.write(where, known)
     _refuse_another(known, settings, user, offset)
     return Context(settings, where, known, ports.numbers(settings.ports, offset)), user
+
+
+def _absent(where: Paths, progress: Progress) -> tuple[str, ...]:
+    """Services that cannot stand on this machine; the others go without them."""
+    reason = object_storage.decide(where)
+    if not reason:
+        return ()
+    progress.say(f"no object storage: {reason}")
+    return ("swift",)
 
 
 def stop(settings: Settings, progress: Progress) -> list[str]:
@@ -132,7 +145,9 @@ def status(settings: Settings) -> Status:
     known = record.read(where)
     offset = known.port_offset if known else None
     numbers = ports.numbers(settings.ports, offset) if offset is not None else {}
-    found = tuple(_service_status(where, service, numbers.get(service)) for service in SERVICES)
+    without = object_storage.absence(where)
+    names = [service for service in SERVICES if not (without and service == "swift")]
+    found = tuple(_service_status(where, service, numbers.get(service)) for service in names)
     plane = planes.plane(known.data_plane) if known else planes.NoPlane()
     return Status(
         ready=all(service.state == "ready" for service in found),
@@ -144,6 +159,7 @@ def status(settings: Settings) -> Status:
         rss_mib=sum(service.rss_mib for service in found),
         services=found,
         plane=plane.status(settings, where) if known else {},
+        without_object_storage=without,
     )
 
 
@@ -185,6 +201,7 @@ def _bring_up(
             with progress.step("network and hypervisor"):
                 plane.up(settings, where, progress.say)
         config.write(context, plane.options(settings, where))
+        object_storage.write(context)
         handover.write(context)
         services.copy_code(where)
         Startup(context, launcher, listeners, progress).run()

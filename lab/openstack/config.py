@@ -1,4 +1,5 @@
-"""The configuration files of the six services, as sections of options."""
+"""The configuration files of the services, as sections of options; swift's are in
+`object_storage.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.openstack import SERVICES
 from lab.openstack.paths import Paths
 from lab.openstack.record import Record
 from lab.ports import LOOPBACK
@@ -24,6 +24,7 @@ FILES = {
     "nova": "nova.conf",
     "cinder": "cinder.conf",
     "neutron": "neutron.conf",
+    "swift": "proxy-server.conf",
 }
 # Databases: nova keeps three.
 DATABASES = (
@@ -62,7 +63,13 @@ NETWORK_QUOTAS = (
     "security_group",
     "security_group_rule",
 )
-PATH_AFTER_PORT = {"keystone": "/v3", "nova": "/v2.1", "cinder": "/v3"}
+# keystone puts the project of each token into swift's.
+PATH_AFTER_PORT = {
+    "keystone": "/v3",
+    "nova": "/v2.1",
+    "cinder": "/v3",
+    "swift": "/v1/AUTH_$(project_id)s",
+}
 
 
 @dataclass(frozen=True)
@@ -99,11 +106,11 @@ def write(context: Context, extra: Mapping[str, Options]) -> None:
         "cinder": _cinder,
         "neutron": _neutron,
     }
-    for service in SERVICES:
+    for service, make in writers.items():
         folder = context.paths.etc / service
         folder.mkdir(parents=True, exist_ok=True)
-        options = merged(writers[service](context), extra.get(service, {}))
-        context.file(service).write_text(_ini(options), encoding="utf-8")
+        options = merged(make(context), extra.get(service, {}))
+        context.file(service).write_text(ini(options), encoding="utf-8")
     _copy_shipped_files(context.paths)
 
 
@@ -115,7 +122,7 @@ def merged(base: Options, over: Options) -> Options:
     return result
 
 
-def _ini(options: Options) -> str:
+def ini(options: Options) -> str:
     lines = []
     for section, values in options.items():
         lines.append(f"[{section}]")
@@ -154,7 +161,7 @@ def _database(context: Context, name: str) -> dict[str, object]:
     return {"connection": context.connection(name), "sqlite_synchronous": False}
 
 
-def _login(context: Context, service: str) -> dict[str, object]:
+def login(context: Context, service: str) -> dict[str, object]:
     """How `service` signs in to keystone."""
     return {
         "auth_url": context.endpoint("keystone"),
@@ -168,12 +175,12 @@ def _login(context: Context, service: str) -> dict[str, object]:
 
 
 def _client(context: Context, service: str, **more: object) -> dict[str, object]:
-    return {**_login(context, service), "region_name": context.settings.openstack.region, **more}
+    return {**login(context, service), "region_name": context.settings.openstack.region, **more}
 
 
 def _token_check(context: Context, service: str) -> dict[str, object]:
     return {
-        **_login(context, service),
+        **login(context, service),
         "www_authenticate_uri": context.endpoint("keystone"),
         "service_token_roles": "service",
         "service_token_roles_required": True,

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from lab.openstack import object_storage
 from lab.openstack.config import Context
 from lab.openstack.planes import ImageFile
 
@@ -23,6 +24,10 @@ def order(context: Context, images: list[ImageFile]) -> dict[str, Any]:
             "project_domain_name": "Default",
         },
         "region": openstack.region,
+        # None where it does not stand on this machine.
+        "object_storage": None
+        if object_storage.absence(context.paths)
+        else {"url": context.endpoint("swift"), "password": context.record.service_password},
         "volume_types": list(openstack.volume_types),
         "pools": [
             {"code": pool.code, "zone": pool.zone, "host": pool.compute_host}

@@ -89,6 +89,11 @@ class Paths:
         return self.state / "lab.json"
 
     @property
+    def object_storage_fault(self) -> Path:
+        """Why objects cannot be kept here; not there where they can."""
+        return self.state / "object-storage.fault"
+
+    @property
     def seeded(self) -> Path:
         """Fingerprint of the settings the cloud was seeded with."""
         return self.state / "seeded"

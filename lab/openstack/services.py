@@ -1,4 +1,4 @@
-"""The six service processes: initialised, started, watched, ended."""
+"""The service processes: initialised, started, watched, ended."""
 
 from __future__ import annotations
 

@@ -124,6 +124,13 @@ def init_neutron(known: Facts, _passwords: dict[str, str]) -> None:
     _with_cache(known, "neutron", make)
 
 
+def init_swift(known: Facts, _passwords: dict[str, str]) -> None:
+    """Rings: swift makes its databases itself, one an account and one a container."""
+    from lab.openstack.inside import object_server
+
+    object_server.make_rings(known)
+
+
 SERVICES: dict[str, Callable[[Facts, dict[str, str]], None]] = {
     "keystone": init_keystone,
     "placement": init_placement,
@@ -131,6 +138,7 @@ SERVICES: dict[str, Callable[[Facts, dict[str, str]], None]] = {
     "nova": init_nova,
     "cinder": init_cinder,
     "neutron": init_neutron,
+    "swift": init_swift,
 }
 
 
@@ -180,7 +188,8 @@ def main() -> None:
     known = facts.read(Path(etc))
     sys.argv = [f"lab-{service}"]
     SERVICES[service](known, passwords)
-    _let_readers_pass_writers(known, service)
+    if service != "swift":
+        _let_readers_pass_writers(known, service)
 
 
 if __name__ == "__main__":

@@ -81,12 +81,17 @@ def _wsgi(module: str) -> Callable[..., Any]:
 
 def serve(service: str, etc: Path, ready: Path, socket_fd: int) -> None:
     """Serves until SIGTERM."""
+    known = facts.read(etc)
+    sys.argv = [f"lab-{service}"]  # the projects parse it
+    if service == "swift":
+        from lab.openstack.inside import object_server
+
+        object_server.serve(known, ready, socket_fd)
+        return
     import waitress
 
     from lab.openstack.inside import sqlite_writers  # noqa: F401  # patches SQLAlchemy
 
-    known = facts.read(etc)
-    sys.argv = [f"lab-{service}"]  # the projects parse it
     application = APPLICATIONS[service](known)
     server = waitress.create_server(
         application,

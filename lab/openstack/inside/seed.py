@@ -89,6 +89,27 @@ def external_network(cloud: Connection, wanted: dict[str, str]) -> None:
         )
 
 
+def object_storage(cloud: Connection, wanted: dict[str, str], region: str) -> None:
+    """swift's user and its place in the catalogue: not at keystone's own first rows as the others',
+    since it may be missing, and since a cloud that was made without it gets it too."""
+    identity: Any = cloud.identity
+    user = identity.find_user("swift") or identity.create_user(
+        name="swift", domain_id="default", password=wanted["password"]
+    )
+    project = identity.find_project("service", ignore_missing=False)
+    for role in ("admin", "service"):
+        role_id = identity.find_role(role, ignore_missing=False)
+        identity.assign_project_role_to_user(project, user, role_id)
+    service = identity.find_service("swift") or identity.create_service(
+        name="swift", type="object-store"
+    )
+    known = {e.interface for e in identity.endpoints(service_id=service.id)}
+    for interface in {"public", "internal", "admin"} - known:
+        identity.create_endpoint(
+            service_id=service.id, interface=interface, url=wanted["url"], region_id=region
+        )
+
+
 def main() -> None:
     die_with_parent()
     order = json.load(sys.stdin)
@@ -103,6 +124,8 @@ def main() -> None:
     flavor(cloud, order["flavor"])
     images(cloud, order["images"])
     external_network(cloud, order["external"])
+    if order["object_storage"]:
+        object_storage(cloud, order["object_storage"], order["region"])
 
 
 if __name__ == "__main__":
