@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def read_document(path: Path, root: Path) -> tuple[Document | None, list[str]]:
     """The file, or the problems that keep it from being read. `root` shortens names in messages."""
     label = str(path.relative_to(root)) if path.is_relative_to(root) else path.name
     try:
-        marked = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        marked = _marked(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None, [f"{label}: the file is missing"]
     except UnicodeDecodeError:
@@ -66,6 +67,13 @@ def read_document(path: Path, root: Path) -> tuple[Document | None, list[str]]:
     except YAMLError as error:
         return None, [f"{label}: {error}"]
     return Document(path, label, _plain(marked), marked), []
+
+
+@lru_cache(maxsize=64)
+def _marked(text: str) -> Any:
+    """Parsed with its lines; nobody changes it, so that the same text is parsed once (0.1 s for a
+    service's declaration)."""
+    return YAML(typ="rt").load(text)
 
 
 def check_against(document: Document, schema: dict[str, Any]) -> list[str]:

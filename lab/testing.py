@@ -19,7 +19,7 @@ from lab.browser import ensure_browser
 from lab.errors import LabError
 from lab.openstack import cloud
 from lab.progress import Progress
-from lab.services import endpoints, postgresql, shared
+from lab.services import postgresql, shared
 from ui import assets
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -99,9 +99,7 @@ def _openstack() -> dict[str, str]:
     os.environ["LAB_HOME"] = f"var/{settings.TEST_HOME}"
     configured, progress = settings.load(), Progress(console)
     status = cloud.start(configured, progress)
-    shared.start(shared.ENGINES, configured, progress)
-    inventory = endpoints.write_inventory(configured)
-    return {"TEST_CLOUDS_YAML": status.clouds_yaml, "TEST_SHARED_INVENTORY": str(inventory)}
+    return {"TEST_CLOUDS_YAML": status.clouds_yaml}
 
 
 def _browser() -> dict[str, str]:

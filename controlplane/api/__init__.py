@@ -11,12 +11,12 @@ def register_api(app: Flask) -> None:
     Its own blueprints (named `api_...`) handle their errors; nothing here needs a cookie, so a
     page's CSRF check must leave them out.
     """
-    from controlplane.api.openapi import describe
+    from controlplane.api.openapi import add_routes
     from controlplane.api.problems import answer_unknown_addresses
     from controlplane.api.throttle import Throttle
     from controlplane.api.views import NOUNS
 
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["api_throttle"] = Throttle(app)
-    describe(app, NOUNS)
+    add_routes(app, NOUNS)
     answer_unknown_addresses(app)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 import marshmallow as ma
@@ -83,8 +84,21 @@ class DescribedApi(Api):  # type: ignore[misc]
             self.spec.components.response(name, dict(response), lazy=True)
 
 
-def describe(app: Flask, nouns: Iterable[Routes]) -> None:
-    """Registers the nouns' routes with the application and serves their description."""
+def add_routes(app: Flask, nouns: Sequence[Routes]) -> None:
+    """Registers the nouns' routes with the application, and the address of their description."""
+    app.url_map.converters.update(month=MonthConverter, id=IdConverter)
+    for routes in nouns:
+        app.register_blueprint(routes.blueprint)
+    app.extensions["api_openapi"] = partial(describe, tuple(nouns))
+    app.register_blueprint(description)
+
+
+@cache
+def describe(nouns: tuple[Routes, ...]) -> bytes:
+    """The document in JSON, made when it is first asked for: an application that starts need not
+    wait for it. flask-smorest writes it down while registering, here with an application of no
+    other use."""
+    app = Flask("described")
     app.url_map.converters.update(month=MonthConverter, id=IdConverter)
     api = DescribedApi(
         app,
@@ -104,8 +118,7 @@ def describe(app: Flask, nouns: Iterable[Routes]) -> None:
         api.register_blueprint(routes.blueprint)
     tags = [{"name": r.noun, "description": r.description} for r in nouns]
     document = {**api.spec.to_dict(), "tags": tags}
-    app.extensions["api_openapi"] = json.dumps(document, ensure_ascii=False, indent=1).encode()
-    app.register_blueprint(description)
+    return json.dumps(document, ensure_ascii=False, indent=1).encode()
 
 
 description = Blueprint("api_description", __name__, url_prefix=PREFIX)
@@ -115,7 +128,7 @@ register_problem_handlers(description)
 @description.get("/openapi.json")
 def openapi() -> ResponseReturnValue:
     """Open to everybody: it says nothing that is not in the source."""
-    body: bytes = current_app.extensions["api_openapi"]
+    body: bytes = current_app.extensions["api_openapi"]()
     answer = Response(body, content_type="application/json")
     answer.set_etag(hashlib.sha256(body).hexdigest()[:32])
     answer.cache_control.no_cache = True

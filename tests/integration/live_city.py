@@ -235,9 +235,15 @@ class LiveCity(City):
             self.idle()
 
     def assert_nothing_is_left(self) -> None:
-        """No object of ours on the cloud, counters as the claims say, no clock still running."""
+        """No object of ours on the cloud, nothing held, no clock still running."""
+        self.assert_nothing_is_held()
         with self.control_plane.db.read() as session:
             ids = set(session.scalars(sa.select(ServiceRequest.resource_id))) - {None}
+        assert objects_tagged(self.admin, {str(i) for i in ids}) == []
+
+    def assert_nothing_is_held(self) -> None:
+        """Counters as the claims say, no resource that stands, no clock still running."""
+        with self.control_plane.db.read() as session:
             open_intervals = session.scalars(
                 # Backups outlive what they were taken from, and are metered until they go.
                 sa.select(UsageInterval).where(
@@ -252,7 +258,6 @@ class LiveCity(City):
             ).all()
         assert [(r.number, r.state) for r in held] == []
         assert [(i.resource_id, i.item) for i in open_intervals] == []
-        assert objects_tagged(self.admin, {str(i) for i in ids}) == []
 
 
 def vm(zone: str = "internet", **changes: Any) -> Ask:
@@ -333,27 +338,36 @@ def make_live_city(
     folder: Path, suffix: str, admin: Connection, entry: Mapping[str, Any], **changes: Any
 ) -> LiveCity:
     """A control plane on the cloud `entry`, its worker running; `changes` go into its settings."""
+    control_plane, clock, worker, ticks = run_control_plane(folder, suffix, {"lab": entry}, changes)
+    return LiveCity(control_plane, clock, admin, entry, suffix, worker, ticks)
+
+
+def run_control_plane(
+    folder: Path, suffix: str, clouds: Mapping[str, Mapping[str, Any]], changes: Mapping[str, Any]
+) -> tuple[ControlPlane, MovableClock, Worker, Ticks]:
+    """Over a database of its own in `folder`; `clouds` are entries of its clouds.yaml."""
     quotas, people = declared_for(suffix, folder)
     clouds_yaml = folder / "clouds.yaml"
-    clouds_yaml.write_text(yaml.safe_dump({"clouds": {"lab": dict(entry)}}))
+    declared = {name: dict(entry) for name, entry in clouds.items()}
+    clouds_yaml.write_text(yaml.safe_dump({"clouds": declared}))
     clock = MovableClock()
     settings = live_settings(folder, quotas, clouds_yaml, **changes)
     control_plane = make_database(settings, people, clock)
-    clouds = build_clouds(settings)
+    drivers = build_clouds(settings)
     ticks = Ticks(
         control_plane.db,
         control_plane.operations,
         control_plane.custody,
         control_plane.leases,
         settings,
-        clouds,
+        drivers,
         clock,
         "tests",
     )
     ticks.read_pools()
-    worker = Worker(control_plane.delivery, settings, clouds)
+    worker = Worker(control_plane.delivery, settings, drivers)
     worker.start()
-    return LiveCity(control_plane, clock, admin, entry, suffix, worker, ticks)
+    return control_plane, clock, worker, ticks
 
 
 def end_live_city(city: LiveCity) -> None:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-import yaml
 from kubernetes import client, config
-from openstack.connection import Connection
 
-from controlplane.admission.service import counter_differences
-from controlplane.app import build_clouds
-from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
-from controlplane.provisioning.models import Job, Resource
-from controlplane.provisioning.rules import ResourceState
-from controlplane.ticks import Ticks
-from controlplane.worker import Worker
-from tests.integration.live_city import (
-    LiveCity,
-    MovableClock,
-    declared_for,
-    live_settings,
-    make_database,
-)
+from controlplane.provisioning.models import Job
+from tests.integration.live_city import LiveCity, run_control_plane
 
 SERVICES = ("postgresql", "namespace")
 OF_OURS = "app.kubernetes.io/managed-by=egov"
@@ -70,17 +54,7 @@ class KubernetesCity(LiveCity):
 
     def assert_nothing_is_left(self) -> None:
         """Of departments' resources; what onboarding has set up stays."""
-        with self.control_plane.db.read() as session:
-            assert counter_differences(session) == []
-            held = session.scalars(
-                sa.select(Resource.number).where(
-                    Resource.state.not_in((ResourceState.RETIRED, ResourceState.FAILED))
-                )
-            ).all()
-            running = session.scalars(
-                sa.select(UsageInterval.item).where(UsageInterval.t1.is_(None))
-            ).all()
-        assert (list(held), list(running)) == ([], [])
+        self.assert_nothing_is_held()
         assert left_of_resources(self.client()) == []
 
 
@@ -108,32 +82,12 @@ def left_of_resources(api: client.ApiClient) -> list[str]:
 
 def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> KubernetesCity:
     """A control plane over its own database, its worker running; `changes` go into its settings."""
-    quotas, people = declared_for("k", folder)
-    clouds_yaml = folder / "clouds.yaml"
-    clouds_yaml.write_text(yaml.safe_dump({"clouds": {}}))
-    clock = MovableClock()
     changes = {
         "kubeconfig": kubeconfig,
         "kubernetes_inventory": kubeconfig.with_name("inventory.yml"),
         "job_attempts_max": 1,
         **changes,
     }
-    settings = live_settings(folder, quotas, clouds_yaml, **changes)
-    control_plane = make_database(settings, people, clock)
-    clouds: Mapping[str, Any] = build_clouds(settings)
-    ticks = Ticks(
-        control_plane.db,
-        control_plane.operations,
-        control_plane.custody,
-        control_plane.leases,
-        settings,
-        clouds,
-        clock,
-        "tests",
-    )
-    ticks.read_pools()
-    worker = Worker(control_plane.delivery, settings, clouds)
-    worker.start()
+    control_plane, clock, worker, ticks = run_control_plane(folder, "k", {}, changes)
     no_openstack: Any = None
-    admin: Connection = no_openstack
-    return KubernetesCity(control_plane, clock, admin, {}, "k", worker, ticks, kubeconfig)
+    return KubernetesCity(control_plane, clock, no_openstack, {}, "k", worker, ticks, kubeconfig)

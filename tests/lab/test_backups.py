@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,17 @@ import psycopg
 import pyrage
 import pytest
 import sqlalchemy as sa
-from openstack.connection import Connection as Cloud
 
 from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.config import CHECKOUT
 from controlplane.credentials.keyring import Keyring
 from controlplane.provisioning.models import Job
-from tests.integration.live_city import LiveCity, end_live_city, make_live_city
-from tests.integration.test_shared_postgresql import (
+from tests.integration.live_city import end_live_city
+from tests.lab.shared_city import (
+    SharedCity,
     ask,
-    inventory,
     left_on,
+    make_shared_city,
     order,
     server_of,
     uri,
@@ -42,32 +42,15 @@ from ansible_collections.egov.databases.plugins.plugin_utils.scratch import (
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server, statement
 
-__all__ = ["inventory"]
-
 NAME = "低保核对数据库"
 ROWS = 20_000
 SUM = "SELECT count(*), sum(hashtext(household::text)) FROM household"
 
 
 @pytest.fixture(scope="module")
-def city(
-    tmp_path_factory: pytest.TempPathFactory,
-    cloud_entry: Mapping[str, Any],
-    admin: Cloud,
-    run_suffix: str,
-    inventory: Path,
-) -> Iterator[LiveCity]:
+def city(tmp_path_factory: pytest.TempPathFactory, inventory: Path) -> Iterator[SharedCity]:
     folder = tmp_path_factory.mktemp("backups")
-    suffix = f"{run_suffix}-b"
-    city = make_live_city(
-        folder,
-        suffix,
-        admin,
-        cloud_entry,
-        shared_inventory=inventory,
-        job_attempts_max=1,
-        backup_store=folder / "store",
-    )
+    city = make_shared_city(folder, inventory, job_attempts_max=1, backup_store=folder / "store")
     yield city
     city.retire_all("postgresql")
     city.assert_nothing_is_left()
@@ -76,7 +59,7 @@ def city(
 
 
 @pytest.fixture(scope="module")
-def source(city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> str:
+def source(city: SharedCity, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A delivered database with rows of many kinds in it."""
     resource_id = city.fulfilled(order(city))
     with psycopg.connect(uri(city, tmp_path_factory.mktemp("source"), resource_id)) as connection:
@@ -92,13 +75,13 @@ def source(city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> str:
     return resource_id
 
 
-def backups(city: LiveCity, resource_id: str) -> list[Backup]:
+def backups(city: SharedCity, resource_id: str) -> list[Backup]:
     with city.control_plane.db.read() as session:
         rows = sa.select(Backup).where(Backup.resource_id == resource_id).order_by(Backup.id)
         return list(session.scalars(rows))
 
 
-def backup(city: LiveCity, resource_id: str) -> Backup:
+def backup(city: SharedCity, resource_id: str) -> Backup:
     """A backup taken now; it must be a good one."""
     recovery = city.control_plane.recovery
     number = recovery.back_up_now(city.person("limin"), resource_id)
@@ -108,29 +91,29 @@ def backup(city: LiveCity, resource_id: str) -> Backup:
     return found
 
 
-def newest_kept(city: LiveCity, resource_id: str) -> Backup:
+def newest_kept(city: SharedCity, resource_id: str) -> Backup:
     return [b for b in backups(city, resource_id) if b.state == "kept"][-1]
 
 
-def ended(city: LiveCity) -> None:
+def ended(city: SharedCity) -> None:
     city.worker.wake()
     city.idle()
 
 
-def newest_job(city: LiveCity, action: str) -> Job:
+def newest_job(city: SharedCity, action: str) -> Job:
     return city.jobs(action=action)[-1]
 
 
-def archive(city: LiveCity, found: Backup) -> Path:
+def archive(city: SharedCity, found: Backup) -> Path:
     return city.control_plane.settings.backups_dir / found.location
 
 
-def files(city: LiveCity) -> list[Path]:
+def files(city: SharedCity) -> list[Path]:
     return [p for p in city.control_plane.settings.backups_dir.rglob("*") if p.is_file()]
 
 
 def test_a_dropped_table_comes_back_in_a_new_instance_and_under_the_old_address(
-    city: LiveCity, source: str, tmp_path: Path
+    city: SharedCity, source: str, tmp_path: Path
 ) -> None:
     address = uri(city, tmp_path, source)
     before = ask(address, SUM)
@@ -158,7 +141,7 @@ def test_a_dropped_table_comes_back_in_a_new_instance_and_under_the_old_address(
 
 
 def test_a_restore_in_place_keeps_what_was_there_as_a_backup(
-    city: LiveCity, source: str, tmp_path: Path
+    city: SharedCity, source: str, tmp_path: Path
 ) -> None:
     address = uri(city, tmp_path, source)
     before = ask(address, SUM)
@@ -173,7 +156,7 @@ def test_a_restore_in_place_keeps_what_was_there_as_a_backup(
 
 
 def test_a_broken_archive_or_a_wrong_key_is_refused_before_anything_is_touched(
-    city: LiveCity, source: str, tmp_path: Path
+    city: SharedCity, source: str, tmp_path: Path
 ) -> None:
     address = uri(city, tmp_path, source)
     taken = newest_kept(city, source)
@@ -200,7 +183,9 @@ def test_a_broken_archive_or_a_wrong_key_is_refused_before_anything_is_touched(
     assert ask(address, SUM) == before
 
 
-def test_a_full_store_fails_clearly_and_leaves_no_half_archive(city: LiveCity, source: str) -> None:
+def test_a_full_store_fails_clearly_and_leaves_no_half_archive(
+    city: SharedCity, source: str
+) -> None:
     settings = city.control_plane.delivery.settings
     before = files(city)
     city.control_plane.delivery.settings = settings.model_copy(
@@ -300,7 +285,7 @@ def test_an_exchange_ended_half_way_is_finished_by_the_next_try(
 
 
 def test_a_drill_proves_a_backup_and_leaves_nothing(
-    city: LiveCity, source: str, inventory: Path
+    city: SharedCity, source: str, inventory: Path
 ) -> None:
     taken = newest_kept(city, source)
     before = left_on(inventory)
@@ -318,7 +303,7 @@ def test_a_drill_proves_a_backup_and_leaves_nothing(
 
 
 def test_the_last_backup_of_a_destroyed_database_is_restored_and_then_really_deleted(
-    city: LiveCity, source: str, tmp_path: Path
+    city: SharedCity, source: str, tmp_path: Path
 ) -> None:
     before = ask(uri(city, tmp_path, source), SUM)
     city.control_plane.operations.retire_now(city.person("chengang"), source, NAME)

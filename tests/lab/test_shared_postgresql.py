@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-import yaml
-from openstack.connection import Connection as Cloud
 
 from controlplane.pipeline import Ask
-from tests.integration.live_city import LiveCity, end_live_city, make_live_city
+from tests.integration.live_city import end_live_city
+from tests.lab.shared_city import SharedCity, ask, left_on, make_shared_city, order, uri
 
 
 @pytest.fixture(scope="module")
-def inventory() -> Path:
-    """`make test` starts a shared PostgreSQL and names its inventory."""
-    path = os.environ.get("TEST_SHARED_INVENTORY")
-    if not path:
-        pytest.fail("TEST_SHARED_INVENTORY names no inventory; `make test` starts the servers")
-    return Path(path)
-
-
-@pytest.fixture(scope="module")
-def running_city(
-    tmp_path_factory: pytest.TempPathFactory,
-    cloud_entry: Mapping[str, Any],
-    admin: Cloud,
-    run_suffix: str,
-    inventory: Path,
-) -> Iterator[LiveCity]:
-    folder = tmp_path_factory.mktemp("databases")
-    suffix = f"{run_suffix}-d"
-    city = make_live_city(folder, suffix, admin, cloud_entry, shared_inventory=inventory)
+def running_city(tmp_path_factory: pytest.TempPathFactory, inventory: Path) -> Iterator[SharedCity]:
+    city = make_shared_city(tmp_path_factory.mktemp("databases"), inventory)
     yield city
     end_live_city(city)
 
 
 @pytest.fixture
-def city(running_city: LiveCity, inventory: Path) -> Iterator[LiveCity]:
+def city(running_city: SharedCity, inventory: Path) -> Iterator[SharedCity]:
     """What a test leaves standing goes, and nothing of it may be left on the server."""
     yield running_city
     running_city.retire_all("postgresql")
@@ -49,60 +29,7 @@ def city(running_city: LiveCity, inventory: Path) -> Iterator[LiveCity]:
     assert left_on(inventory) == []
 
 
-def server_of(inventory: Path) -> Mapping[str, Any]:
-    groups = yaml.safe_load(inventory.read_text(encoding="utf-8"))["all"]["children"]
-    found: Mapping[str, Any] = groups["shared_services"]["hosts"]["shared_postgresql"]
-    return found
-
-
-def left_on(inventory: Path) -> list[str]:
-    """Databases and roles of departments on the server."""
-    server = server_of(inventory)
-    with psycopg.connect(
-        host=server["service_address"],
-        port=server["service_port"],
-        user=server["service_admin_user"],
-        password=Path(server["service_admin_password_file"]).read_text().strip(),
-        dbname="postgres",
-        sslmode="verify-full",
-        sslrootcert=server["service_ca_file"],
-    ) as connection:
-        rows = connection.execute(
-            "SELECT datname FROM pg_database WHERE datname LIKE 'dibao%' "
-            "UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'dibao%'"
-        )
-        return [str(row[0]) for row in rows]
-
-
-def order(city: LiveCity, login: str = "limin", **form: Any) -> int:
-    asked = Ask(
-        "postgresql",
-        "provision",
-        "internet",
-        {"system_name": "低保核对数据库", "plan": "small", "database_name": "dibao", **form},
-    )
-    request_id = city.control_plane.pipeline.submit_request(city.person(login), asked)
-    city.decide("zhangjing", request_id)
-    city.worker.wake()
-    return request_id
-
-
-def uri(city: LiveCity, folder: Path, resource_id: str, login: str = "limin") -> str:
-    """The connection string as the department sees it, its CA put into a file."""
-    shown = city.control_plane.connections.show(city.person(login), resource_id, "核对")
-    texts = {snippet.code: text for snippet, text in shown.snippets}
-    ca = folder / "ca.pem"
-    ca.write_text(texts["ca"])
-    return texts["uri"].replace("sslrootcert=ca.pem", f"sslrootcert={ca}")
-
-
-def ask(address: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(address, connect_timeout=5) as connection:
-        answer = connection.execute(query)  # type: ignore[call-overload]
-        return list(answer.fetchall()) if answer.description else []
-
-
-def test_a_database_is_used_by_the_string_that_was_shown(city: LiveCity, tmp_path: Path) -> None:
+def test_a_database_is_used_by_the_string_that_was_shown(city: SharedCity, tmp_path: Path) -> None:
     resource_id = city.fulfilled(order(city))
     address = uri(city, tmp_path, resource_id)
     ask(address, "CREATE TABLE household AS SELECT generate_series(1, 1000) AS id")
@@ -117,7 +44,7 @@ def test_a_database_is_used_by_the_string_that_was_shown(city: LiveCity, tmp_pat
 
 
 def test_the_data_outlive_a_change_of_password_and_both_hold_for_a_while(
-    city: LiveCity, tmp_path: Path
+    city: SharedCity, tmp_path: Path
 ) -> None:
     resource_id = city.fulfilled(order(city))
     old = uri(city, tmp_path, resource_id)
@@ -139,7 +66,7 @@ def test_the_data_outlive_a_change_of_password_and_both_hold_for_a_while(
 
 
 def test_suspended_it_takes_no_connection_and_keeps_its_data(
-    city: LiveCity, tmp_path: Path
+    city: SharedCity, tmp_path: Path
 ) -> None:
     resource_id = city.fulfilled(order(city))
     address = uri(city, tmp_path, resource_id)
@@ -154,7 +81,7 @@ def test_suspended_it_takes_no_connection_and_keeps_its_data(
     assert ask(address, "SELECT count(*) FROM household") == [(0,)]
 
 
-def test_a_larger_plan_takes_more_connections(city: LiveCity, tmp_path: Path) -> None:
+def test_a_larger_plan_takes_more_connections(city: SharedCity, tmp_path: Path) -> None:
     resource_id = city.fulfilled(order(city))
     limit = "SELECT datconnlimit FROM pg_database WHERE datname = current_database()"
     assert ask(uri(city, tmp_path, resource_id), limit) == [(20,)]
@@ -163,7 +90,9 @@ def test_a_larger_plan_takes_more_connections(city: LiveCity, tmp_path: Path) ->
     assert city.resource(resource_id).capacity["memory_mib"] == 2048
 
 
-def test_one_department_does_not_reach_the_other_s_database(city: LiveCity, tmp_path: Path) -> None:
+def test_one_department_does_not_reach_the_other_s_database(
+    city: SharedCity, tmp_path: Path
+) -> None:
     ours = city.fulfilled(order(city))
     theirs = city.fulfilled(order(city, "zhaoguodong"))
     address = uri(city, tmp_path, ours)
@@ -183,7 +112,9 @@ def test_one_department_does_not_reach_the_other_s_database(city: LiveCity, tmp_
 
 
 @pytest.mark.parametrize("name", ["select", "pg_dibao", "低保", "Dibao", "a", "d" * 31, "x'; --"])
-def test_a_name_that_no_database_may_have_is_refused_at_the_form(city: LiveCity, name: str) -> None:
+def test_a_name_that_no_database_may_have_is_refused_at_the_form(
+    city: SharedCity, name: str
+) -> None:
     preparation = city.control_plane.pipeline.prepare(
         city.person("limin"),
         Ask(

@@ -23,16 +23,9 @@ from controlplane.config import CHECKOUT
 ODD_PASSWORD = """q'u"o$te\\d `%s` {{ 1 }} ;#@/:?&"""
 
 
-def shared_inventory() -> Path:
-    """`make test` starts the shared servers and names their inventory."""
-    path = os.environ.get("TEST_SHARED_INVENTORY")
-    assert path, "TEST_SHARED_INVENTORY names no inventory; `make test` starts the servers"
-    return Path(path)
-
-
-def server_of(service: str) -> Mapping[str, Any]:
+def server_of(service: str, inventory: Path) -> Mapping[str, Any]:
     """The variables of the shared server, and its administrator's password."""
-    groups = yaml.safe_load(shared_inventory().read_text(encoding="utf-8"))["all"]["children"]
+    groups = yaml.safe_load(inventory.read_text(encoding="utf-8"))["all"]["children"]
     found: dict[str, Any] = dict(groups["shared_services"]["hosts"][f"shared_{service}"])
     file = Path(found["service_admin_password_file"])
     return {**found, "password": file.read_text(encoding="utf-8").strip()}
@@ -52,11 +45,16 @@ class Instance:
     """One resource as the control plane keeps it: what is asked, reported and secret."""
 
     service: str
+    inventory: Path
     folder: Path
     spec: dict[str, Any]
     password: str
     resource_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     outputs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def server(self) -> Mapping[str, Any]:
+        return server_of(self.service, self.inventory)
 
     def run(self, action: str) -> int:
         """The action carried out; how many of its tasks changed anything."""
@@ -76,7 +74,7 @@ class Instance:
         done = subprocess.run(
             [
                 str(Path(sys.executable).parent / "ansible-playbook"),
-                *("-i", str(shared_inventory()), str(playbook), "-e", f"@{file}"),
+                *("-i", str(self.inventory), str(playbook), "-e", f"@{file}"),
             ],
             cwd=CHECKOUT,
             env={**os.environ, "ANSIBLE_SHOW_CUSTOM_STATS": "1", "ANSIBLE_NOCOLOR": "1"},

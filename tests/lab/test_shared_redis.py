@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from tests.integration.shared_roles import ODD_PASSWORD, Instance, plan_of, server_of
+from tests.lab.shared_roles import ODD_PASSWORD, Instance, plan_of
 
 REFUSED = redis.exceptions.NoPermissionError
 
 
-def client(user: str, password: str, **changes: Any) -> Any:
-    server = server_of("redis")
+def client(server: Mapping[str, Any], user: str, password: str, **changes: Any) -> Any:
     reached = {
         "host": server["service_address"],
         "port": server["service_port"],
@@ -29,18 +29,20 @@ def client(user: str, password: str, **changes: Any) -> Any:
 
 
 def of(instance: Instance) -> Any:
-    return client(instance.outputs["username"], instance.password)
+    return client(instance.server, instance.outputs["username"], instance.password)
 
 
-def instance(folder: Path, password: str) -> Instance:
+def instance(inventory: Path, folder: Path, password: str) -> Instance:
     spec = {"key_prefix": "dibao", "plan": plan_of("redis", "small")}
-    made = Instance("redis", folder, spec, password)
+    made = Instance("redis", inventory, folder, spec, password)
     assert made.run("provision") > 0
     return made
 
 
-def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
-    ours, theirs = instance(tmp_path, ODD_PASSWORD), instance(tmp_path, "another-secret")
+def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) -> None:
+    ours = instance(inventory, tmp_path, ODD_PASSWORD)
+    theirs = instance(inventory, tmp_path, "another-secret")
+    server = ours.server
     key, strange = ours.outputs["prefix"] + "a", theirs.outputs["prefix"] + "a"
     mine, other = of(ours), of(theirs)
     mine.set(key, "1")
@@ -73,13 +75,12 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     ):
         with pytest.raises(redis.ResponseError, match=r"(?i)noperm|permission|can't access"):
             mine.execute_command(*attempt)
-    server = server_of("redis")
     with pytest.raises(redis.AuthenticationError):
-        client(ours.outputs["username"], "wrong").ping()
+        client(server, ours.outputs["username"], "wrong").ping()
     with pytest.raises(redis.ConnectionError):
-        client(ours.outputs["username"], ours.password, ssl=False).ping()
+        client(server, ours.outputs["username"], ours.password, ssl=False).ping()
     with pytest.raises(redis.ConnectionError, match=r"(?i)certificate"):
-        client(ours.outputs["username"], ours.password, ssl_ca_certs=None).ping()
+        client(server, ours.outputs["username"], ours.password, ssl_ca_certs=None).ping()
 
     assert ours.run("provision") == 0, "a second run changes nothing"
     saved = Path(server["service_admin_password_file"]).parent / "data" / "users.acl"
@@ -97,7 +98,7 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     ours.run("end_old_password")
     with pytest.raises(redis.ConnectionError):
         old.get(key)
-    elsewhere = client(ours.outputs["username"], ours.password, db=3)
+    elsewhere = client(server, ours.outputs["username"], ours.password, db=3)
     elsewhere.set(key, "3")
     ours.run("flush")
     assert (of(ours).get(key), elsewhere.get(key), other.get(strange)) == (None, None, "2")
@@ -105,7 +106,7 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     of(ours).set(key, "again")
     for one in (ours, theirs):
         one.run("retire")
-    admin = client(server["service_admin_user"], server["password"])
+    admin = client(server, server["service_admin_user"], server["password"])
     for prefix in (ours.outputs["prefix"], theirs.outputs["prefix"]):
         assert [account for account in admin.acl_list() if prefix.rstrip(":") in account] == []
         assert list(admin.scan_iter(prefix + "*")) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import pika.exceptions
 import pytest
 import requests
 
-from tests.integration.shared_roles import ODD_PASSWORD, Instance, plan_of, server_of
+from tests.lab.shared_roles import ODD_PASSWORD, Instance, plan_of
 
 REFUSED = pika.exceptions.AMQPError
 
 
-def connect(user: str, password: str, vhost: str, tls: bool = True) -> Any:
-    server = server_of("rabbitmq")
+def connect(
+    server: Mapping[str, Any], user: str, password: str, vhost: str, tls: bool = True
+) -> Any:
     context = ssl.create_default_context(cafile=server["service_ca_file"])
     return pika.BlockingConnection(
         pika.ConnectionParameters(
@@ -34,19 +36,18 @@ def connect(user: str, password: str, vhost: str, tls: bool = True) -> Any:
 
 def of(instance: Instance) -> Any:
     outputs = instance.outputs
-    return connect(outputs["username"], instance.password, outputs["vhost"])
+    return connect(instance.server, outputs["username"], instance.password, outputs["vhost"])
 
 
-def instance(folder: Path, password: str) -> Instance:
+def instance(inventory: Path, folder: Path, password: str) -> Instance:
     plan = {**plan_of("rabbitmq", "small"), "queues": 2}
-    made = Instance("rabbitmq", folder, {"vhost_name": "dibao", "plan": plan}, password)
+    made = Instance("rabbitmq", inventory, folder, {"vhost_name": "dibao", "plan": plan}, password)
     assert made.run("provision") > 0
     return made
 
 
-def listed(what: str, vhost: str) -> list[str]:
+def listed(server: Mapping[str, Any], what: str, vhost: str) -> list[str]:
     """Names the administrator sees that begin with the virtual host's."""
-    server = server_of("rabbitmq")
     address = f"https://{server['service_address']}:{server['service_management_port']}/api"
     answer = requests.get(
         f"{address}/{what}",
@@ -57,8 +58,10 @@ def listed(what: str, vhost: str) -> list[str]:
     return [each["name"] for each in answer.json() if each["name"].startswith(vhost)]
 
 
-def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
-    ours, theirs = instance(tmp_path, ODD_PASSWORD), instance(tmp_path, "another-secret")
+def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) -> None:
+    ours = instance(inventory, tmp_path, ODD_PASSWORD)
+    theirs = instance(inventory, tmp_path, "another-secret")
+    server = ours.server
     user, vhost = ours.outputs["username"], ours.outputs["vhost"]
     mine = of(ours)
     channel = mine.channel()
@@ -66,11 +69,11 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     channel.basic_publish("", "cases", b"one")
     for strange in (theirs.outputs["vhost"], "/"):
         with pytest.raises(REFUSED):
-            connect(user, ours.password, strange)
+            connect(server, user, ours.password, strange)
     with pytest.raises(REFUSED):
-        connect(user, "wrong", vhost)
+        connect(server, user, "wrong", vhost)
     with pytest.raises(REFUSED):
-        connect(user, ours.password, vhost, tls=False)
+        connect(server, user, ours.password, vhost, tls=False)
     channel.queue_declare("second", durable=True)
     with pytest.raises(REFUSED, match="limit"):
         channel.queue_declare("third", durable=True)
@@ -89,13 +92,13 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
 
     old_password, ours.password = ours.password, "new'$ecret\\"
     ours.run("rotate_password")
-    connect(user, old_password, vhost).close()
+    connect(server, user, old_password, vhost).close()
     assert of(ours).channel().basic_get("cases")[2] == b"one"
     ours.run("end_old_password")
     with pytest.raises(REFUSED):
-        connect(user, old_password, vhost)
+        connect(server, user, old_password, vhost)
 
     for one in (ours, theirs):
         one.run("retire")
         left = one.outputs["vhost"]
-        assert (listed("vhosts", left), listed("users", left)) == ([], [])
+        assert (listed(server, "vhosts", left), listed(server, "users", left)) == ([], [])

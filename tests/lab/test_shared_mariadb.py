@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 
-from tests.integration.shared_roles import ODD_PASSWORD, Instance, plan_of, server_of
+from tests.lab.shared_roles import ODD_PASSWORD, Instance, plan_of
 
 
-def connect(user: str, password: str, database: str | None, **changes: Any) -> Any:
-    server = server_of("mariadb")
+def connect(
+    server: Mapping[str, Any], user: str, password: str, database: str | None, **changes: Any
+) -> Any:
     reached = {
         "host": server["service_address"],
         "port": server["service_port"],
@@ -36,18 +38,20 @@ def ask(connection: Any, query: str) -> list[Any]:
 
 def of(instance: Instance) -> Any:
     outputs = instance.outputs
-    return connect(outputs["username"], instance.password, outputs["database"])
+    return connect(instance.server, outputs["username"], instance.password, outputs["database"])
 
 
-def instance(folder: Path, password: str) -> Instance:
+def instance(inventory: Path, folder: Path, password: str) -> Instance:
     spec = {"database_name": "dibao", "plan": plan_of("mariadb", "small")}
-    made = Instance("mariadb", folder, spec, password)
+    made = Instance("mariadb", inventory, folder, spec, password)
     assert made.run("provision") > 0
     return made
 
 
-def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
-    ours, theirs = instance(tmp_path, ODD_PASSWORD), instance(tmp_path, "another-secret")
+def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) -> None:
+    ours = instance(inventory, tmp_path, ODD_PASSWORD)
+    theirs = instance(inventory, tmp_path, "another-secret")
+    server = ours.server
     mine = of(ours)
     ask(mine, "CREATE TABLE household (id int)")
     ask(mine, "INSERT INTO household VALUES (1)")
@@ -69,9 +73,9 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     assert listed == {ours.outputs["database"], "information_schema"}
     user, name = ours.outputs["username"], ours.outputs["database"]
     with pytest.raises(pymysql.OperationalError, match="denied"):
-        connect(user, "wrong", name)
+        connect(server, user, "wrong", name)
     with pytest.raises(pymysql.OperationalError, match=r"(?i)denied|transport"):
-        connect(user, ours.password, name, ssl_ca=None, ssl_disabled=True)
+        connect(server, user, ours.password, name, ssl_ca=None, ssl_disabled=True)
 
     assert ours.run("provision") == 0, "a second run changes nothing"
     ours.spec = {**ours.spec, "plan": plan_of("mariadb", "standard")}
@@ -90,13 +94,12 @@ def test_two_departments_from_order_to_the_end(tmp_path: Path) -> None:
     ours.password = "new'$ecret\\"
     ours.run("rotate_password")
     for password, account in ((old_password, old), (ours.password, ours.outputs["username"])):
-        assert ask(connect(account, password, name), "SELECT id FROM household") == [(1,)]
+        assert ask(connect(server, account, password, name), "SELECT id FROM household") == [(1,)]
     ours.run("end_old_password")
     with pytest.raises(pymysql.OperationalError, match="locked"):
-        connect(old, old_password, name)
+        connect(server, old, old_password, name)
 
-    server = server_of("mariadb")
-    admin = connect(server["service_admin_user"], server["password"], "mysql")
+    admin = connect(server, server["service_admin_user"], server["password"], "mysql")
     for one in (ours, theirs):
         one.run("retire")
         left = one.outputs["database"]
