@@ -84,6 +84,22 @@ def test_steps() -> list[Step]:
     ]
 
 
+#: What tests of the lab stand on, and where they are.
+LAB_PARTS = {
+    "servers": (*FILES_SIDE_BY_SIDE, "tests/lab/servers"),
+    "machines": ("--ignore=tests/lab/servers", "tests/lab"),
+}
+
+
+def lab_steps(part: str) -> list[Step]:
+    """Of the one part that is named, or of all."""
+    return [
+        Step(f"lab, {name}", (*PYTEST, *arguments), says=True)
+        for name, arguments in LAB_PARTS.items()
+        if part in ("", name)
+    ]
+
+
 def _vagrant() -> dict[str, str]:
     vagrant.ensure(Progress(console))
     return {"VAGRANT_DOTFILE_PATH": str(vagrant.TOOLS / "vagrant-state")}
@@ -131,12 +147,18 @@ def run(steps: list[Step]) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["all", "lint"]), default="all")
-def main(what: str) -> None:
-    """Lint, or lint and every test."""
+@click.argument("what", type=click.Choice(["all", "lint", "lab"]), default="all")
+@click.option("--part", type=click.Choice(["", *LAB_PARTS]), default="", help="Of the lab's tests.")
+def main(what: str, part: str) -> None:
+    """Lint; lint and all tests that need no real machines; or the tests of the lab's real parts."""
     try:
         assets.build()
-        run(lint_steps() if what == "lint" else [*lint_steps(), *test_steps()])
+        steps = {
+            "lint": lint_steps,
+            "all": lambda: [*lint_steps(), *test_steps()],
+            "lab": lambda: lab_steps(part),
+        }
+        run(steps[what]())
     except LabError as error:
         console.print(f"[red]error:[/] {error}")
         sys.exit(1)

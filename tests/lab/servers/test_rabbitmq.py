@@ -12,7 +12,7 @@ import pika.exceptions
 import pytest
 import requests
 
-from tests.lab.shared_roles import ODD_PASSWORD, Instance, plan_of
+from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
 REFUSED = pika.exceptions.AMQPError
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.lab.shared_roles import ODD_PASSWORD, Instance, plan_of
+from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
 REFUSED = redis.exceptions.NoPermissionError
 

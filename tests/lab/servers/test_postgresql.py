@@ -10,7 +10,7 @@ import pytest
 
 from controlplane.pipeline import Ask
 from tests.integration.live_city import end_live_city
-from tests.lab.shared_city import SharedCity, ask, left_on, make_shared_city, order, uri
+from tests.lab.servers.shared_city import SharedCity, ask, left_on, make_shared_city, order, uri
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from controlplane.config import CHECKOUT
 from controlplane.credentials.keyring import Keyring
 from controlplane.provisioning.models import Job
 from tests.integration.live_city import end_live_city
-from tests.lab.shared_city import (
+from tests.lab.servers.shared_city import (
     SharedCity,
     ask,
     left_on,
