@@ -38,7 +38,9 @@ def seeded_city(folder: Path, resources: int, now: datetime) -> ControlPlane:
     control_plane = build(settings)
     schema.upgrade(control_plane.db)
     with control_plane.db.transaction() as session:
-        declared = load_quotas(settings.quotas_dir, needed_chains(control_plane.catalogue.values()))
+        declared = load_quotas(
+            settings.quotas_dir, needed_chains(control_plane.catalogue.every_version)
+        )
         apply_declared(session, settings, declared, now)
         add_people(session, load_people(PEOPLE), now)
         # A sample city is small: the benchmark's is a hundred times as full.

@@ -15,7 +15,7 @@ from flask import Flask, current_app
 
 from controlplane.accounts import Accounts
 from controlplane.catalogue.loader import load_catalogue
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock, utc_now
 from controlplane.config import Settings
 from controlplane.connections import Connections
@@ -38,7 +38,7 @@ class ControlPlane:
     settings: Settings
     clock: Clock
     db: Database
-    catalogue: Mapping[str, Service]
+    catalogue: Catalogue
     accounts: Accounts
     pipeline: Pipeline
     operations: Operations

@@ -16,6 +16,7 @@ from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.backups.rules import RESTORE_FROM, BackupKind, BackupState, DrillResult
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.services import Action, BackupPlan, Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
 from controlplane.errors import ConfigurationMissing, NoBackups, ResourceBusy
@@ -34,9 +35,9 @@ KINDS = ("backup", "restore", "exchange", "drill")
 BACKED_UP = (ResourceState.ACTIVE, ResourceState.STOPPED)
 
 
-def declared_plan(catalogue: Mapping[str, Service], resource: Resource) -> BackupPlan:
+def declared_plan(catalogue: Catalogue, resource: Resource) -> BackupPlan:
     """How the resource's service says that it is backed up. Errors: NoBackups."""
-    service = catalogue.get(resource.service)
+    service = catalogue.find(resource)
     plan = service.backups_of(resource.spec) if service else None
     if plan is None:
         raise NoBackups

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy.orm import Session
 
 from controlplane import audit, backup_jobs
 from controlplane.admission import service as admission
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.rules import CredentialState
-from controlplane.jobs import enqueue_action, parent_in
+from controlplane.jobs import enqueue_action, parent_in, service_of
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import ResourceState, SiteState
@@ -23,7 +21,7 @@ from controlplane.service_requests import service as requests
 class BadEnds:
     """Works within the transaction that ends the job."""
 
-    def __init__(self, catalogue: Mapping[str, Service], settings: Settings, clock: Clock) -> None:
+    def __init__(self, catalogue: Catalogue, settings: Settings, clock: Clock) -> None:
         self.catalogue = catalogue
         self.settings = settings
         self.clock = clock
@@ -37,7 +35,7 @@ class BadEnds:
         if job.payload.get("cleanup") or job.payload.get("revert"):
             return  # engineers see the failed job and try it again; nothing is given back unproven
         resource = provisioning.lock_resource(session, job.resource.id)
-        service = self.catalogue.get(job.service)
+        service = service_of(self.catalogue, job)
         action = service.action(job.action) if service else None
         kind = action.kind if action else ""
         if kind == "create":
@@ -47,7 +45,7 @@ class BadEnds:
             self._fail_request(session, job, error)
             self._go_back(session, job, resource, began)
         elif kind == "operate":
-            resource.parent_id = parent_in(self.catalogue[resource.service], resource.spec)
+            resource.parent_id = parent_in(self.catalogue.of(resource), resource.spec)
             credentials.drop(session, resource.id, CredentialState.NEXT)
         elif kind in backup_jobs.KINDS:
             backup_jobs.fail(session, job, resource, kind, error, self.clock())
@@ -60,7 +58,7 @@ class BadEnds:
         if not began:
             admission.release_request(session, resource.request_id, now)
             return
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         payload = {"spec": resource.spec, "cleanup": True}
         retire = service.actions["retire"]
         enqueue_action(session, self.settings, service, retire, resource, now, payload)
@@ -72,7 +70,7 @@ class BadEnds:
             resource.state = job.payload["resume_state"]
             admission.release_request(session, job.request_id, self.clock())
             return
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         payload = {
             "spec": job.payload["previous_spec"],
             "previous_spec": job.payload["spec"],

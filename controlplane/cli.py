@@ -101,7 +101,7 @@ def apply(folder: Path, yes: bool) -> None:
     is applied.
     """
     control_plane = _built()
-    declared = load_quotas(folder.resolve(), needed_chains(control_plane.catalogue.values()))
+    declared = load_quotas(folder.resolve(), needed_chains(control_plane.catalogue.every_version))
     changes = _preview(control_plane, declared)
     for change in changes:
         click.echo(str(change))
@@ -167,13 +167,16 @@ def services() -> None:
 @services.command()
 @says_errors
 def versions() -> None:
-    """How many resources were built by which version; `*` marks the one that is declared now."""
+    """How many resources stay on which version: `*` marks the one that is offered now, `!` one that
+    the catalogue keeps no more (it is treated as the next newer one)."""
     control_plane = _built()
     with control_plane.db.read() as session:
         in_use = versions_in_use(session)
     for code, version, number in in_use:
-        declared = control_plane.catalogue.get(code)
-        mark = "*" if declared is not None and declared.version == version else " "
+        catalogue = control_plane.catalogue
+        is_kept = version in {service.version for service in catalogue.versions(code)}
+        is_offered = code in catalogue and catalogue[code].version == version
+        mark = "*" if is_offered else " " if is_kept else "!"
         click.echo(f"{mark} {code} {version}: {number}")
 
 
@@ -222,7 +225,7 @@ def check() -> None:
     """Check services, quotas/, counters against claims, the audit chain, archives of backups."""
     settings = settings_or_exit()
     catalogue = load_catalogue(settings.services_dir)
-    load_quotas(settings.quotas_dir, needed_chains(catalogue.values()))
+    load_quotas(settings.quotas_dir, needed_chains(catalogue.every_version))
     click.echo(f"{len(catalogue)} services and {settings.quotas_dir.name}/ are well declared")
     control_plane = build(settings)
     with control_plane.db.read() as session:

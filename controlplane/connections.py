@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from controlplane import audit, policy
 from controlplane.audit import Actor
 from controlplane.catalogue.services import ExpressionError, Service, Snippet
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -42,7 +43,7 @@ class Connections:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -62,7 +63,7 @@ class Connections:
         with self.db.transaction() as session:
             resource = provisioning.lock_resource(session, resource_id)
             _check_allowed(subject, resource)
-            service = self.catalogue.get(resource.service)
+            service = self.catalogue.find(resource)
             if service is None or not (service.connection or service.secrets):
                 raise NotFound
             if resource.delivered_at is None or resource.state in _GONE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -21,7 +21,8 @@ from controlplane.backups import rules
 from controlplane.backups import service as backups
 from controlplane.backups.rules import BackupKind
 from controlplane.backups.store import BackupStore
-from controlplane.catalogue.services import BackupPlan, Service
+from controlplane.catalogue.services import BackupPlan
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
@@ -42,7 +43,7 @@ class Custody:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -80,13 +81,13 @@ class Custody:
         return started
 
     def _watched(self, session: Session) -> list[Resource]:
-        services = [s.code for s in self.catalogue.values() if s.backups is not None]
+        services = {s.code for s in self.catalogue.every_version if s.backups is not None}
         rows = session.scalars(
             sa.select(Resource)
             .where(Resource.service.in_(services), Resource.state.in_(BACKED_UP))
             .order_by(Resource.number)
         )
-        return [row for row in rows if self.catalogue[row.service].backups_of(row.spec)]
+        return [row for row in rows if self.catalogue.of(row).backups_of(row.spec)]
 
     def _backups_due(self, session: Session, resources: list[Resource]) -> Moments:
         now, due = self.clock(), {}
@@ -127,7 +128,7 @@ class Custody:
         start_backup(
             session,
             self.settings,
-            self.catalogue[resource.service],
+            self.catalogue.of(resource),
             resource,
             BackupKind.SCHEDULE,
             plan.keep_days,
@@ -140,7 +141,7 @@ class Custody:
         backup = backups.newest_kept(session, resource.id)
         if backup is None:
             return False  # the first one's time is over and the next is yet to be taken
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         start_drill(session, self.settings, service, resource, backup, self.clock(), due_at)
         return True
 

@@ -17,7 +17,8 @@ from controlplane import audit, backup_jobs
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
 from controlplane.bad_ends import BadEnds
-from controlplane.catalogue.services import Action, Service
+from controlplane.catalogue.services import Action
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -25,7 +26,7 @@ from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
-from controlplane.jobs import parent_in, sync_quota
+from controlplane.jobs import parent_in, service_of, sync_quota
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
@@ -84,7 +85,7 @@ class Delivery:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -114,7 +115,7 @@ class Delivery:
                 return self._run_of(session, job)
 
     def _is_known(self, job: Job) -> bool:
-        return job.resource is None or job.service in self.catalogue
+        return job.resource is None or service_of(self.catalogue, job) is not None
 
     def _put_off(self, job: Job) -> None:
         """This process does not know the service (a newer one may): no reason to give it up, and
@@ -199,7 +200,7 @@ class Delivery:
         except ConfigurationMissing as missing:
             reason = f"this deployment lacks {missing.params['what']}"
             return {}, Refusal(reason, is_final=False)
-        service = self.catalogue[job.resource.service]
+        service = self.catalogue.of(job.resource)
 
         def of(state: CredentialState) -> dict[str, str]:
             secrets = opened.get(state, {})
@@ -212,14 +213,14 @@ class Delivery:
         return {"secrets": current, "previous_secrets": previous}, None
 
     def _issues_secrets(self, job: Job, action: Action | None) -> bool:
-        service = self.catalogue.get(job.service)
+        service = service_of(self.catalogue, job)
         if service is None or action is None:
             return False
         brings = service.secrets if action.kind == "create" else action.rotates
         return any(name in service.issued_secrets for name in brings)
 
     def _action(self, job: Job) -> Action | None:
-        service = self.catalogue.get(job.service)
+        service = service_of(self.catalogue, job)
         return service.action(job.action) if service else None
 
     # --- a good end -----------------------------------------------------------------------------
@@ -253,7 +254,7 @@ class Delivery:
             elif kind == "retire":
                 self._destroyed(session, resource)
             elif kind in backup_jobs.KINDS:
-                service = self.catalogue[resource.service]
+                service = self.catalogue.of(resource)
                 backup_jobs.complete(
                     session, self.settings, service, job, resource, kind, outputs, now
                 )
@@ -302,7 +303,7 @@ class Delivery:
     def _operated(
         self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
     ) -> None:
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         resource.outputs = {**resource.outputs, **outputs}
         resource.spec = job.payload.get("spec", resource.spec)
         resource.parent_id = parent_in(service, resource.spec)

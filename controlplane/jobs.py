@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.catalogue.services import Action, Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
@@ -25,6 +26,15 @@ from controlplane.tenancy.models import Department
 ONBOARD_PLAYBOOK = "ops/onboard.yml"
 SYNC_QUOTA_PLAYBOOK = "ops/sync_quota.yml"
 PLATFORM = "platform"  # the `service` of jobs that belong to no service
+
+
+def service_of(catalogue: Catalogue, job: Job) -> Service | None:
+    """The service in the version whose action the job is; None for the platform's own, and where
+    this process does not know it."""
+    if job.resource is None:
+        return None
+    version = job.payload.get("service_version", job.resource.service_version)
+    return catalogue.version(job.service, version)
 
 
 def onboard_department(
@@ -189,10 +199,10 @@ def enqueue_action(
         session,
         action=action.code,
         service=service.code,
-        playbook=f"services/{service.folder.name}/{action.playbook}",
+        playbook=f"services/{service.path}/{action.playbook}",
         attempts_max=settings.job_attempts_max,
         now=now,
-        payload=payload,
+        payload={**payload, "service_version": service.version},
         request_id=request_id,
         resource=resource,
         site=onboard_department(session, settings, department, pool, now),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.audit import SYSTEM
 from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import LOCAL_ZONE, Clock
 from controlplane.config import Settings
 from controlplane.db import Database
@@ -35,7 +35,7 @@ class Leases:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         operations: Operations,
         settings: Settings,
         clock: Clock,
@@ -62,7 +62,7 @@ class Leases:
                 resource.state, is_suspended=resource.lease_suspended_at is not None
             ):
                 raise StateConflict(state=resource.state)
-            longest = self.catalogue[resource.service].lease_max_months
+            longest = self.catalogue.of(resource).lease_max_months
             if not 1 <= months <= longest:
                 raise InvalidInput([_out_of_range(months, longest)])
             ends_at = resource.expires_at
@@ -91,7 +91,7 @@ class Leases:
         if resource.lease_suspended_at is None:
             return
         now = self.clock()
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         retire = service.actions["retire"]
         start = service.action(retire.start_with) if retire.start_with else None
         if resource.state == ResourceState.RETIRING:
@@ -123,7 +123,7 @@ class Leases:
     def _end_lease(self, resource_id: str) -> bool:
         with self.db.transaction() as session:
             resource = provisioning.lock_resource(session, resource_id)
-            service = self.catalogue.get(resource.service)
+            service = self.catalogue.find(resource)
             if service is None or resource.expires_at is None:
                 return False
             step = due_step(

@@ -14,6 +14,7 @@ from controlplane.backup_jobs import enqueue_destruction, start_destruction
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -46,7 +47,7 @@ class Operations:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -64,7 +65,7 @@ class Operations:
         """
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "resource.operate")
-            service = self.catalogue[resource.service]
+            service = self.catalogue.of(resource)
             action = service.action(action_code)
             if action is None or action.kind != "operate" or action.is_internal:
                 raise NotFound
@@ -144,7 +145,7 @@ class Operations:
     def begin_retirement(self, session: Session, actor: Actor, resource: Resource) -> None:
         """Within a transaction that has checked it."""
         now = self.clock()
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         action = service.actions["retire"]
         was_active = resource.state == ResourceState.ACTIVE
         resource.state = ResourceState.RETIRING
@@ -181,7 +182,7 @@ class Operations:
                 raise StateConflict(state=resource.state)
             if resource.lease_suspended_at is not None:
                 raise LeaseEnded(state=resource.state)
-            service = self.catalogue[resource.service]
+            service = self.catalogue.of(resource)
             retire = service.actions["retire"]
             start = service.action(retire.start_with) if retire.start_with else None
             resource.retire_at = None
@@ -236,7 +237,7 @@ class Operations:
         if faults:
             raise InvalidInput(faults)
         self._audit(session, subject, "resource_retired_without_backup", resource, backup=backup)
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         enqueue_destruction(session, self.settings, service, resource, self.clock())
 
     def destroy_due(self) -> int:
@@ -260,7 +261,7 @@ class Operations:
 
     def _end_grace(self, session: Session, resource_id: str) -> bool:
         resource = provisioning.lock_resource(session, resource_id)
-        service = self.catalogue.get(resource.service)
+        service = self.catalogue.find(resource)
         action = service.grace_ending_action if service else None
         if service is None or action is None or resource.state not in action.states:
             return False
@@ -274,7 +275,7 @@ class Operations:
 
     def _destroy(self, session: Session, resource: Resource) -> None:
         """A service with backups takes a last one first."""
-        service = self.catalogue[resource.service]
+        service = self.catalogue.of(resource)
         start_destruction(session, self.settings, service, resource, self.clock())
 
     # --- jobs -----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from controlplane.approval import service as approval
 from controlplane.approval.models import ApprovalStep
 from controlplane.approval.rules import Decision, Outcome
 from controlplane.audit import Actor
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
@@ -68,7 +68,7 @@ class Pipeline:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -240,7 +240,7 @@ class Pipeline:
     def _approve(self, session: Session, request: ServiceRequest, subject: Subject) -> None:
         """Approval, allocation and job in one transaction. Errors: as `lock_changeable`."""
         now = self.clock()
-        service = self.catalogue[request.service]
+        service = self.catalogue.of(request)
         action = service.actions[request.action]
         if action.kind == "change" and request.resource_id is not None:
             lock_changeable(session, action, request.resource_id)  # before any counter

@@ -24,6 +24,7 @@ from controlplane.backups.rules import RESTORE_FROM, BackupState
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import LOCAL_ZONE
 from controlplane.engines import WITH_VOLUMES
 from controlplane.errors import Fault, NotFound, StateConflict
@@ -101,13 +102,13 @@ class Preparation:
 
 def prepare(
     session: Session,
-    catalogue: Mapping[str, Service],
+    catalogue: Catalogue,
     ask: Ask,
     department: Department,
     now: datetime,
 ) -> Preparation:
     """Errors: NotFound (service, action or resource), StateConflict (the resource is busy)."""
-    service, action = _declared(catalogue, ask)
+    service, action = _declared(session, catalogue, ask)
     resource = _resource_for(session, ask, action, department)
     zone = resource.zone if resource else ask.zone if ask.zone in ZONES else ""
     before = service.form_of(resource.spec) if resource else {}
@@ -170,8 +171,10 @@ def _not_offered(engine: str, faults: list[Fault]) -> list[Fault]:
     return [*others, Fault("engine_absent", "plan", {"engine": messages.ENGINES[engine]})]
 
 
-def _declared(catalogue: Mapping[str, Service], ask: Ask) -> tuple[Service, Action]:
-    service = catalogue.get(ask.service)
+def _declared(session: Session, catalogue: Catalogue, ask: Ask) -> tuple[Service, Action]:
+    """What is offered now; for a change what the resource was built by."""
+    changed = session.get(Resource, ask.resource_id) if ask.resource_id else None
+    service = catalogue.find(changed) if changed else catalogue.get(ask.service)
     action = service.action(ask.action) if service else None
     if service is None or action is None or action.kind not in ("create", "change"):
         raise NotFound

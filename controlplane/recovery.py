@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -22,6 +21,7 @@ from controlplane.backups.models import Backup, BackupSchedule
 from controlplane.backups.rules import BackupKind, BackupState
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
@@ -48,7 +48,7 @@ class Recovery:
     def __init__(
         self,
         db: Database,
-        catalogue: Mapping[str, Service],
+        catalogue: Catalogue,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -150,7 +150,7 @@ class Recovery:
             resource = self._resource(session, subject, resource_id, "backup.restore")
             other = self._resource(session, subject, other_id, "backup.restore")
             declared_plan(self.catalogue, resource)
-            service = self.catalogue[resource.service]
+            service = self.catalogue.of(resource)
             action = action_for(service, "exchange")
             faults = [] if _may_change_places(resource, other) else [Fault("no_exchange", "other")]
             if typed_name.strip() != resource.name:
@@ -229,7 +229,7 @@ class Recovery:
         if resource.state not in BACKED_UP:
             raise StateConflict(state=resource.state)
         provisioning.check_idle(session, resource)
-        return self.catalogue[resource.service]
+        return self.catalogue.of(resource)
 
     def _keep_days(self, session: Session, resource: Resource) -> int:
         chosen = session.get(BackupSchedule, resource.id)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from controlplane.admission.models import Pool
 from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.jobs import parent_in
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
 from controlplane.service_requests.models import ServiceRequest
@@ -16,7 +16,7 @@ from controlplane.service_requests.models import ServiceRequest
 
 def extravars(
     session: Session,
-    catalogue: Mapping[str, Service],
+    catalogue: Catalogue,
     job: Job,
     site: DepartmentSite,
     pool: Pool | None,
@@ -53,7 +53,9 @@ def extravars(
             "resource_number": resource.number,
             "resource_name": resource.name,
             "outputs": resource.outputs,
-            "related": _related(session, catalogue[resource.service], job, resource),
+            "service_version": job.payload.get("service_version", resource.service_version),
+            "previous_service_version": resource.service_version,
+            "related": _related(session, catalogue.of(resource), job, resource),
         }
     return values
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol, cast
 from urllib.parse import quote
 
@@ -13,7 +12,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.accounts import Accounts
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
@@ -41,7 +40,7 @@ class UseCases(Protocol):
     @property
     def db(self) -> Database: ...
     @property
-    def catalogue(self) -> Mapping[str, Service]: ...
+    def catalogue(self) -> Catalogue: ...
     @property
     def accounts(self) -> Accounts: ...
     @property

@@ -7,6 +7,7 @@ from typing import Any
 
 from controlplane.api.bearer import control_plane
 from controlplane.api.problems import in_body
+from controlplane.catalogue.services import Service
 from controlplane.errors import Fault, InvalidInput
 from controlplane.pipeline import Ask
 from controlplane.service_requests.models import ServiceRequest
@@ -18,7 +19,7 @@ ASKED = ("create", "change")
 def checked_ask(body: Mapping[str, Any], submission_key: str | None = None) -> Ask:
     """The `Ask` of a loaded `AskBody`. Errors: InvalidInput (no such service or action, a create
     without zone, a change without resource or the other way round)."""
-    service = control_plane().catalogue.get(body["service"])
+    service = _service_for(body)
     action = service.action(body["action"]) if service else None
     faults = []
     if service is None:
@@ -46,9 +47,19 @@ def checked_ask(body: Mapping[str, Any], submission_key: str | None = None) -> A
     )
 
 
+def _service_for(body: Mapping[str, Any]) -> Service | None:
+    """What is offered now; of a change any version, for its resource says which."""
+    catalogue = control_plane().catalogue
+    newest = catalogue.get(body["service"])
+    if body["resource_id"] is None:
+        return newest
+    versions = catalogue.versions(body["service"])
+    return next((s for s in versions if s.action(body["action"])), newest)
+
+
 def ask_from(made: ServiceRequest, form: Mapping[str, Any], zone: str) -> Ask:
     """The `Ask` that puts a new form into a request already made."""
-    service = control_plane().catalogue.get(made.service)
+    service = control_plane().catalogue.find(made)
     action = service.action(made.action) if service else None
     changes = action is not None and action.kind == "change"
     return Ask(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from flask import current_app, g, request
 
 from controlplane.accounts import Accounts
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.connections import Connections
@@ -32,7 +31,7 @@ class UseCases(Protocol):
     @property
     def db(self) -> Database: ...
     @property
-    def catalogue(self) -> Mapping[str, Service]: ...
+    def catalogue(self) -> Catalogue: ...
     @property
     def accounts(self) -> Accounts: ...
     @property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from jsonschema.exceptions import SchemaError
 
 from controlplane.catalogue.schema import SERVICE
 from controlplane.catalogue.services import Action, BackupPlan, ExpressionError, Service, Snippet
+from controlplane.catalogue.versions import Catalogue, version_key
 from controlplane.declarations import (
     NAMES_SCHEMA,
     Document,
@@ -39,37 +41,87 @@ SOURCES = ("images", "my_vms", "my_backups")
 BACKUP_KINDS = ("backup", "restore", "drill")
 
 
+#: The folder, beside a service's `service.yml`, of the versions that are kept for instances.
+OLDER = "versions"
+
 #: Where a service does not say: how long a lease that is over is tolerated, and how long a resource
 #: then stays suspended before it is retired.
 LEASE_GRACE_DAYS = 7
 LEASE_SUSPENDED_DAYS = 23
 
 
-def load_catalogue(services_dir: Path, absent_engines: Iterable[str] = ()) -> dict[str, Service]:
-    """Services by code; what stands on one of `absent_engines` is known and not offered.
+def load_catalogue(services_dir: Path, absent_engines: Iterable[str] = ()) -> Catalogue:
+    """Every service in every kept version; what stands on one of `absent_engines` is known and not
+    offered.
 
     Errors: DeclarationInvalid with every problem of every folder.
     """
     if not services_dir.is_dir():
         raise DeclarationInvalid([f"{services_dir.name}: the folder is missing"])
-    services: dict[str, Service] = {}
+    absent = frozenset(absent_engines)
+    offered: dict[str, Service] = {}
+    older: list[Service] = []
     problems: list[str] = []
     for folder in sorted(p for p in services_dir.iterdir() if p.is_dir()):
-        service, found = _load_service(folder, services_dir, services)
+        service, found = _load_newest(folder, services_dir, offered)
         problems += found
         if service is not None:
-            services[service.code] = dataclasses.replace(
-                service, absent_engines=frozenset(absent_engines)
-            )
+            offered[service.code] = dataclasses.replace(service, absent_engines=absent)
+        versions, found = _load_older(folder, services_dir, service)
+        problems += found
+        older += [dataclasses.replace(each, absent_engines=absent) for each in versions]
     if problems:
         raise DeclarationInvalid(problems)
-    return services
+    return Catalogue(offered.values(), older)
+
+
+def _load_newest(
+    folder: Path, root: Path, others: Iterable[str]
+) -> tuple[Service | None, list[str]]:
+    """What a folder offers, or its problems; nothing where only older versions are kept in it: the
+    service is offered no more. `others` are the codes that are taken."""
+    if not (folder / "service.yml").exists() and (folder / OLDER).is_dir():
+        return None, []
+
+    def twice(document: Document) -> list[str]:
+        code = document.data["service"]
+        return [document.problem(["service"], f"{code} is declared twice")] * (code in others)
+
+    return _load_service(folder, root, twice)
+
+
+def _load_older(
+    folder: Path, root: Path, newest: Service | None
+) -> tuple[list[Service], list[str]]:
+    """Versions that instances still stay on, each in `versions/<version>/`."""
+    if not (folder / OLDER).is_dir():
+        return [], []
+    services, problems = [], []
+    for kept in sorted(p for p in (folder / OLDER).iterdir() if p.is_dir()):
+        service, found = _load_service(kept, root, partial(_place_problems, kept.name, newest))
+        problems += found
+        services += [service] if service else []
+    return services, problems
+
+
+def _place_problems(folder_name: str, newest: Service | None, document: Document) -> list[str]:
+    """An older version says that it is what its folder says, and is older than what is offered."""
+    code, version = document.data["service"], document.data["version"]
+    problems = []
+    if version != folder_name:
+        problems.append(document.problem(["version"], f"the folder says {folder_name}"))
+    if newest is not None and code != newest.code:
+        problems.append(document.problem(["service"], f"must be {newest.code}"))
+    if newest is not None and version_key(version) >= version_key(newest.version):
+        text = f"is not older than {newest.version}, which is offered"
+        problems.append(document.problem(["version"], text))
+    return problems
 
 
 def _load_service(
-    folder: Path, root: Path, others: Iterable[str]
+    folder: Path, root: Path, problems_of_place: Callable[[Document], list[str]]
 ) -> tuple[Service | None, list[str]]:
-    """One folder's service, or its problems; `others` are the codes that are taken."""
+    """One version's service, or its problems."""
     document, problems = read_document(folder / "service.yml", root)
     if document is None:
         return None, problems
@@ -77,18 +129,19 @@ def _load_service(
     if problems:
         return None, problems
     problems = [
-        *_service_problems(document, others),
+        *problems_of_place(document),
+        *_service_problems(document),
         *_form_problems(document),
         *_action_problems(document, folder),
     ]
     if problems:
         return None, problems
-    service = _build(document.data, folder)
+    service = _build(document.data, folder, folder.relative_to(root).as_posix())
     problems = _expression_problems(document, service)
     return (None, problems) if problems else (service, [])
 
 
-def _build(data: Mapping[str, Any], folder: Path) -> Service:
+def _build(data: Mapping[str, Any], folder: Path, path: str) -> Service:
     return Service(
         code=data["service"],
         version=data["version"],
@@ -118,6 +171,7 @@ def _build(data: Mapping[str, Any], folder: Path) -> Service:
         ),
         backups=_backup_plan(data),
         folder=folder,
+        path=path,
     )
 
 
@@ -155,11 +209,9 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
     )
 
 
-def _service_problems(document: Document, others: Iterable[str]) -> list[str]:
+def _service_problems(document: Document) -> list[str]:
     data = document.data
     problems = []
-    if data["service"] in others:
-        problems.append(document.problem(["service"], f"{data['service']} is declared twice"))
     if data["lease"]["default_months"] > data["lease"]["max_months"]:
         problems.append(document.problem(["lease"], "default_months lies beyond max_months"))
     problems += [

@@ -108,6 +108,8 @@ class Service:
     connection: tuple[Snippet, ...]
     backups: BackupPlan | None
     folder: Path = field(repr=False, compare=False)
+    #: The folder as seen from that of all services: where its playbooks are.
+    path: str = field(repr=False, compare=False)
     #: Engines that this deployment has not: what stands on them is not offered.
     absent_engines: frozenset[str] = frozenset()
 

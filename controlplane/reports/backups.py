@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,8 @@ from controlplane.backups import rules
 from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, BackupSchedule, RestoreDrill
 from controlplane.backups.rules import BackupKind, BackupState, DrillResult
-from controlplane.catalogue.services import BackupPlan, Service
+from controlplane.catalogue.services import BackupPlan
+from controlplane.catalogue.versions import Catalogue
 from controlplane.errors import NotFound
 from controlplane.policy import Subject, is_allowed
 from controlplane.provisioning.models import Resource
@@ -145,7 +146,7 @@ def exchangeable_with(session: Session, resource: Resource) -> list[Resource]:
     )
 
 
-def to_attend(session: Session, catalogue: Mapping[str, Service], now: datetime) -> Attention:
+def to_attend(session: Session, catalogue: Catalogue, now: datetime) -> Attention:
     """For engineers; the caller checks that the person is one."""
     newest = (
         sa.select(sa.func.max(Backup.id))
@@ -170,15 +171,13 @@ def to_attend(session: Session, catalogue: Mapping[str, Service], now: datetime)
     )
 
 
-def _drills_wanted(
-    session: Session, catalogue: Mapping[str, Service], now: datetime
-) -> list[DrillWanted]:
-    services = [service.code for service in catalogue.values() if service.backups is not None]
+def _drills_wanted(session: Session, catalogue: Catalogue, now: datetime) -> list[DrillWanted]:
+    services = {s.code for s in catalogue.every_version if s.backups is not None}
     watched = sa.and_(Resource.service.in_(services), Resource.state.in_(WATCHED))
     ids = [
         resource.id
         for resource in session.scalars(sa.select(Resource).where(watched))
-        if catalogue[resource.service].backups_of(resource.spec)
+        if catalogue.of(resource).backups_of(resource.spec)
     ]
     first, proven = backups.first_kept(session, ids), backups.last_proven(session, ids)
     newest = sa.select(sa.func.max(RestoreDrill.id)).group_by(RestoreDrill.resource_id)

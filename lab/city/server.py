@@ -89,7 +89,7 @@ class Server:
         try:
             plane = build(self.settings())
             schema.upgrade(plane.db)
-            needed = needed_chains(plane.catalogue.values())
+            needed = needed_chains(plane.catalogue.every_version)
             declared = load_quotas(plane.settings.quotas_dir, needed)
             with plane.db.transaction() as session:
                 apply_declared(session, plane.settings, declared, plane.clock())

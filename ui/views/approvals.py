@@ -21,7 +21,7 @@ def to_do() -> str:
             "approvals/to_do.html",
             page=reports.to_decide(session, subject(), page_number()),
             page_url=page_url(),
-            services=plane.catalogue,
+            services=plane.catalogue.known,
         )
 
 
@@ -35,5 +35,5 @@ def done() -> str:
             "approvals/done.html",
             page=reports.decided(session, subject(), page_number()),
             page_url=page_url(),
-            services=plane.catalogue,
+            services=plane.catalogue.known,
         )

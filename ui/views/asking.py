@@ -111,7 +111,7 @@ def _continue(request_id: int) -> str:
             submission_key=row.submission_key,
             department_id=row.department_id,
         )
-    service = service_of(ask.service)
+    service = service_of(ask.service, ask.resource_id)
     return show_form(Asking(service, service.actions[ask.action], ask), show_faults=False)
 
 
@@ -121,7 +121,7 @@ def change(resource_id: str, action_code: str) -> str:
     allow("resource.change")
     with control_plane().db.read() as session:
         resource = find_resource(session, subject(), resource_id)
-        service = service_of(resource.service)
+        service = service_of(resource.service, resource.id)
         action = service.action(action_code)
         if action is None or action.kind != "change":
             raise NotFound
@@ -182,17 +182,22 @@ def summary(service_code: str, action_code: str) -> str:
         )
 
 
-def service_of(code: str) -> Service:
-    """Errors: NotFound."""
-    service = control_plane().catalogue.get(code)
-    if service is None:
+def service_of(code: str, resource_id: str | None = None) -> Service:
+    """What is offered now; for a change what the resource was built by. Errors: NotFound."""
+    plane = control_plane()
+    if not resource_id:
+        service = plane.catalogue.get(code)
+    else:
+        with plane.db.read() as session:
+            service = plane.catalogue.find(find_resource(session, subject(), resource_id[:36]))
+    if service is None or service.code != code:
         raise NotFound
     return service
 
 
 def read_asking(service_code: str, action_code: str) -> Asking:
     """The posted form as an Ask. Errors: NotFound."""
-    service = service_of(service_code)
+    service = service_of(service_code, request.form.get("resource_id"))
     action = service.action(action_code)
     if action is None or action.kind not in ("create", "change"):
         raise NotFound

@@ -74,7 +74,7 @@ def tell(resource: Resource | None, attempt: Callable[[Resource], Told]) -> Told
 
 def _operate(action_code: str) -> Callable[[Resource], Told]:
     def attempt(resource: Resource) -> Told:
-        service = control_plane().catalogue.get(resource.service)
+        service = control_plane().catalogue.find(resource)
         if service is None or service.action(action_code) is None:
             return Told(resource, False, gettext("此服务没有这项操作"))
         control_plane().operations.operate_resource(subject(), resource.id, action_code, {})

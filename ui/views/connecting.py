@@ -64,7 +64,7 @@ def page(resource_id: str, faults: tuple[Fault, ...], connection: Connection | N
 
 def is_connectable(resource: Resource) -> bool:
     """Whether the person may ask for the details of this resource now."""
-    service = control_plane().catalogue.get(resource.service)
+    service = control_plane().catalogue.find(resource)
     return (
         service is not None
         and bool(service.connection or service.secrets)

@@ -157,7 +157,7 @@ def department(month: str, department_id: int) -> str:
             rows=rows,
             total=sum(row.micro_yuan for row in rows),
             items=item_names(session),
-            services=plane.catalogue,
+            services=plane.catalogue.known,
         )
 
 

@@ -16,6 +16,7 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.errors import NotFound
+from controlplane.jobs import service_of
 from controlplane.operations import is_retryable
 from controlplane.provisioning.rules import UNFINISHED, JobState
 from controlplane.reports import resources as reports
@@ -41,7 +42,7 @@ def index() -> str:
             text=text,
             states=[s.value for s in JobState],
             page_url=page_url(),
-            services=plane.catalogue,
+            services=plane.catalogue.known,
         )
 
 
@@ -61,7 +62,7 @@ def show(job_id: int) -> str:
             "jobs/show.html",
             job=job,
             asked=asked,
-            service=plane.catalogue.get(job.service),
+            service=service_of(plane.catalogue, job),
             steps=shown,
             total_seconds=total_seconds,
             lines=lines,

@@ -80,7 +80,7 @@ def declared_action(resource_id: str, action_code: str) -> tuple[Service, Action
     Errors: NotFound."""
     with control_plane().db.read() as session:
         resource = find_resource(session, subject(), resource_id)
-    service = control_plane().catalogue.get(resource.service)
+    service = control_plane().catalogue.find(resource)
     code = "retire" if action_code == "retire_now" else action_code
     action = service.action(code) if service else None
     if service is None or action is None or action.kind not in ("operate", "retire"):

@@ -25,7 +25,7 @@ recovering_pages = Blueprint("recovering", __name__)
 def card_of(resource: Resource) -> BackupCard | None:
     """For the resource's page; None where its service has none or the person may not see them."""
     plane = control_plane()
-    service = plane.catalogue.get(resource.service)
+    service = plane.catalogue.find(resource)
     path = resource.department.path
     plan = service.backups_of(resource.spec) if service else None
     if plan is None or not is_allowed(subject(), "backup.view", department_path=path):
@@ -81,7 +81,7 @@ def restore_page(resource_id: str, number: str, faults: tuple[Fault, ...]) -> st
         backup = reports.find_backup(session, subject(), number)
         if backup.resource_id != resource.id:
             raise NotFound
-        action = plane.catalogue[resource.service].action_of_kind("restore")
+        action = plane.catalogue.of(resource).action_of_kind("restore")
         return render_template(
             "resources/restore.html",
             row=resource,
@@ -130,7 +130,7 @@ def exchange_page(resource_id: str, faults: tuple[Fault, ...]) -> str:
     with plane.db.read() as session:
         resource = find_resource(session, subject(), resource_id)
         _require(resource, "backup.restore")
-        service = plane.catalogue.get(resource.service)
+        service = plane.catalogue.find(resource)
         action = service.action_of_kind("exchange") if service else None
         if action is None:
             raise NotFound
@@ -184,7 +184,7 @@ def schedule_page(resource_id: str, faults: tuple[Fault, ...]) -> str:
     with plane.db.read() as session:
         resource = find_resource(session, subject(), resource_id)
         _require(resource, "backup.take")
-        service = plane.catalogue.get(resource.service)
+        service = plane.catalogue.find(resource)
         declared = service.backups_of(resource.spec) if service else None
         if declared is None:
             raise NotFound

@@ -66,7 +66,7 @@ def lease_in(text: str) -> datetime | None:
 def renewable_months(resource: Resource) -> int:
     """By how many months the person may renew the resource now; 0: not at all."""
     plane = control_plane()
-    service = plane.catalogue.get(resource.service)
+    service = plane.catalogue.find(resource)
     path = resource.department.path
     if (
         service is None

@@ -50,7 +50,7 @@ def index() -> str:
             chosen=chosen,
             page_url=page_url(),
             states=[state.value for state in RequestState],
-            services=plane.catalogue,
+            services=plane.catalogue.known,
         )
 
 
@@ -83,7 +83,7 @@ def progress(request_id: int) -> str:
 def story_context(story: RequestStory) -> dict[str, Any]:
     """What both the page and its live part are drawn from."""
     plane = control_plane()
-    service = plane.catalogue.get(story.request.service)
+    service = plane.catalogue.find(story.request)
     usually = service.usually_takes_seconds if service else 60
     steps, total_seconds = journeys.shown_steps(story.job_steps)
     job = story.current_job
@@ -116,7 +116,7 @@ def my_step(story: RequestStory) -> Any:
 def answers_of(session: Session, story: RequestStory) -> list[tuple[str, list[tuple[str, str]]]]:
     """What was asked, in words, by the form's groups; as stored if the service is gone."""
     row = story.request
-    service = control_plane().catalogue.get(row.service)
+    service = control_plane().catalogue.find(row)
     action = service.action(row.action) if service else None
     if service is None or action is None:
         return [(row.service, [(name, str(value)) for name, value in row.form.items()])]

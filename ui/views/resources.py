@@ -59,7 +59,7 @@ def index() -> str:
             page_url=page_url(),
             costs=costs_to_date(session, [r.id for r in page.rows], plane.clock()),
             states=[state.value for state in ResourceState],
-            services=plane.catalogue,
+            services=plane.catalogue.known,
             address_of=address_of,
         )
 
@@ -74,7 +74,7 @@ def show(resource_id: str) -> str:
         story = reports.resource_story(session, subject(), resource_id)
         resource = story.resource
         by_day = month.resource_cost_by_day(session, resource.id, now, CHART_DAYS)
-        service = plane.catalogue.get(resource.service)
+        service = plane.catalogue.find(resource)
         return render_template(
             "resources/show.html",
             story=story,
@@ -110,7 +110,7 @@ def can(resource: Resource, action: str) -> bool:
 
 def can_exchange(resource: Resource) -> Action | None:
     """The action by which two resources of this service exchange their data, if it may be done."""
-    service = control_plane().catalogue.get(resource.service)
+    service = control_plane().catalogue.find(resource)
     if service is None or service.backups_of(resource.spec) is None:
         return None
     action = service.action_of_kind("exchange")
@@ -161,7 +161,7 @@ def chart_of(by_day: list[tuple[str, int]]) -> dict[str, Any]:
 def actions_of(story: ResourceStory) -> list[dict[str, Any]]:
     """What the person may do with the resource in its state, in the order declared."""
     resource = story.resource
-    service = control_plane().catalogue.get(resource.service)
+    service = control_plane().catalogue.find(resource)
     if service is None:
         return []
     path = resource.department.path

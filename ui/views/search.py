@@ -32,5 +32,5 @@ def index() -> str | BaseResponse:
             "search/index.html",
             search_text=text,
             found=find_anything(session, subject(), text),
-            services=plane.catalogue,
+            services=plane.catalogue.known,
         )
