@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from controlplane import audit, policy
 from controlplane.audit import Actor
@@ -13,6 +14,7 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
+from controlplane.credentials.rules import account_secret
 from controlplane.db import Database
 from controlplane.errors import (
     ConfigurationMissing,
@@ -52,8 +54,11 @@ class Connections:
         self.clock = clock
         self.keyring = Keyring(settings.credential_keys)
 
-    def show(self, subject: Subject, resource_id: str, reason: str = "") -> Connection:
-        """The connection details; the first time they are shown no reason is asked for.
+    def show(
+        self, subject: Subject, resource_id: str, reason: str = "", account: str = ""
+    ) -> Connection:
+        """The connection details, those of one of its further accounts where one is named; the
+        first time they are shown no reason is asked for.
 
         Errors: NotFound, Forbidden, StateConflict (not delivered, or gone), InvalidInput (a reason
         is needed, or too long), ConfigurationMissing (the key that sealed them).
@@ -68,9 +73,12 @@ class Connections:
                 raise NotFound
             if resource.delivered_at is None or resource.state in _GONE:
                 raise StateConflict(state=resource.state)
-            was_shown = credentials.was_shown(session, resource.id)
+            outputs = _outputs_for(resource, account)
+            was_shown = credentials.was_shown(session, resource.id, account)
             _check_reason(reason, was_shown)
-            secrets = credentials.show(session, self.keyring, resource.id, now)
+            secrets = credentials.show(session, self.keyring, resource.id, now, account)
+            if account:
+                secrets = {"password": secrets[account_secret(account)]}
             audit.record(
                 session,
                 Actor(subject.person_id, subject.name),
@@ -81,17 +89,19 @@ class Connections:
                 department_id=resource.department_id,
                 again=was_shown,
                 reason=reason,
+                **({"account": account} if account else {}),
             )
-            return Connection(secrets, _snippets(service, resource, secrets))
+            return Connection(secrets, _snippets(service, outputs, secrets))
 
-    def was_shown(self, subject: Subject, resource_id: str) -> bool:
+    def was_shown(self, subject: Subject, resource_id: str, account: str = "") -> bool:
         """Whether the next look needs a reason. Errors: NotFound, Forbidden."""
         with self.db.read() as session:
             resource = session.get(Resource, resource_id)
             if resource is None:
                 raise NotFound
             _check_allowed(subject, resource)
-            return credentials.was_shown(session, resource_id)
+            _outputs_for(resource, account)
+            return credentials.was_shown(session, resource_id, account)
 
 
 _GONE = (ResourceState.DESTROYING, ResourceState.RETIRED, ResourceState.FAILED)
@@ -114,12 +124,22 @@ def _check_reason(reason: str, was_shown: bool) -> None:
         raise InvalidInput([Fault("field_too_long", "reason", params)])
 
 
+def _outputs_for(resource: Resource, account: str) -> Mapping[str, Any]:
+    """What was delivered, as one of its further accounts sees it. Errors: NotFound."""
+    if not account:
+        return resource.outputs
+    for entry in resource.outputs.get("accounts") or ():
+        if entry["name"] == account:
+            return {**resource.outputs, "username": entry["username"]}
+    raise NotFound
+
+
 def _snippets(
-    service: Service, resource: Resource, secrets: Mapping[str, str]
+    service: Service, outputs: Mapping[str, Any], secrets: Mapping[str, str]
 ) -> tuple[tuple[Snippet, str], ...]:
     try:
         return tuple(
-            (snippet, service.snippet_text(snippet, resource.outputs, secrets))
+            (snippet, service.snippet_text(snippet, outputs, secrets))
             for snippet in service.connection
         )
     except ExpressionError as error:

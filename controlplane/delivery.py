@@ -23,7 +23,7 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
-from controlplane.credentials.rules import CredentialState
+from controlplane.credentials.rules import CredentialState, account_secret, is_of
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
 from controlplane.jobs import parent_in, service_of, sync_quota
@@ -204,9 +204,12 @@ class Delivery:
 
         def of(state: CredentialState) -> dict[str, str]:
             secrets = opened.get(state, {})
-            return {name: secrets[name] for name in service.drawn(secrets)}
+            return {name: secrets[name] for name in service.drawn(secrets) if is_of(name, "")}
 
         current, previous = of(CredentialState.CURRENT), of(CredentialState.PREVIOUS)
+        if action is not None and action.draws_for:
+            name = account_secret(job.payload["inputs"][action.draws_for])
+            current["account"] = opened.get(CredentialState.NEXT, {})[name]
         if action is not None and action.rotates:
             drawn = of(CredentialState.NEXT)
             return {"secrets": {**current, **drawn}, "previous_secrets": current}, None
@@ -311,6 +314,8 @@ class Delivery:
         if action is not None and action.rotates:
             grace = timedelta(hours=action.grace_hours)
             credentials.promote(session, resource.id, self.clock(), grace)
+        if action is not None:
+            credentials.keep_accounts(session, resource.id, action, job.payload.get("inputs", {}))
         if job.payload.get("ends_grace"):
             credentials.drop(session, resource.id, CredentialState.PREVIOUS)
         if job.payload.get("to_state") and resource.state != ResourceState.RETIRING:

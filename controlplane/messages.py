@@ -119,6 +119,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "nothing_changes": ("没有需要变更的内容", "Nothing would change"),
     "volume_cannot_shrink": ("云硬盘只能扩大，不能缩小", "A volume can grow, not shrink"),
     "field_fixed": ("此项不能变更", "This cannot be changed"),
+    "account_taken": ("已有同名账号", "There is an account of that name"),
+    "too_many_accounts": ("最多 {limit} 个账号", "At most {limit} accounts"),
     "has_dependents": (
         "仍有资源依赖它：{names}",
         "Other resources stand on it: {names}",

@@ -19,6 +19,7 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
+from controlplane.credentials.rules import ACCOUNTS_MAX, account_secret
 from controlplane.db import Database
 from controlplane.errors import (
     Fault,
@@ -69,18 +70,23 @@ class Operations:
             action = service.action(action_code)
             if action is None or action.kind != "operate" or action.is_internal:
                 raise NotFound
+            if not service.offers(action, resource.spec):
+                raise NotFound
             if resource.state not in action.states:
                 raise StateConflict(state=resource.state)
             if resource.lease_suspended_at is not None and action.to_state == "active":
                 raise LeaseEnded(state=resource.state)
             provisioning.check_idle(session, resource)
             self._check(session, service, action, resource, form)
+            inputs = {name: form[name] for name in action.inputs}
             cleared = dict.fromkeys(action.clears)
-            spec = {**resource.spec, **form}
+            spec = {**resource.spec, **{k: v for k, v in form.items() if k not in inputs}}
             spec = {k: v for k, v in spec.items() if k not in cleared}
-            if action.rotates:
+            drawn = service.drawn(action.rotates)
+            if action.draws_for:
+                drawn.append(account_secret(inputs[action.draws_for]))
+            if drawn:
                 keyring = Keyring(self.settings.credential_keys)
-                drawn = service.drawn(action.rotates)
                 credentials.draw_next(session, keyring, resource.id, drawn, self.clock())
             stand_on(session, resource, parent_in(service, spec))
             job = enqueue_action(
@@ -90,7 +96,12 @@ class Operations:
                 action,
                 resource,
                 self.clock(),
-                {"spec": spec, "previous_spec": resource.spec, "to_state": action.to_state},
+                {
+                    "spec": spec,
+                    "previous_spec": resource.spec,
+                    "to_state": action.to_state,
+                    "inputs": inputs,
+                },
             )
             self._audit(
                 session, subject, "resource_operated", resource, action=action.code, job=job.number
@@ -106,13 +117,20 @@ class Operations:
         form: Mapping[str, Any],
     ) -> None:
         schema = service.form_schema(action)
-        schema["required"] = list(action.fields)
+        schema["required"] = [*action.fields, *action.inputs]
         stands_on = service.engine_of(resource.spec)
         choices = live_choices(
-            session, service, action, resource.department, resource.zone, stands_on
+            session,
+            service,
+            action,
+            resource.department,
+            resource.zone,
+            stands_on,
+            resource.outputs,
         )
         values = {name: [c.value for c in cs] for name, cs in choices.items()}
         faults = check_form(schema, dict(form), values)
+        faults = faults or _account_faults(action, resource, form)
         if faults:
             raise InvalidInput(faults)
 
@@ -350,3 +368,16 @@ def is_retryable(job: Job) -> bool:
         ResourceState.BUILDING,
         ResourceState.FAILED,
     ) and (state != ResourceState.FAILED or "cleanup" in job.payload)
+
+
+def _account_faults(action: Action, resource: Resource, form: Mapping[str, Any]) -> list[Fault]:
+    """A new account has a name of its own, and there is an end to them."""
+    name = action.draws_for
+    if not name or "source" in action.inputs[name].get("x-ui", {}):
+        return []
+    there = [account["name"] for account in resource.outputs.get("accounts") or ()]
+    if form[name] in there:
+        return [Fault("account_taken", name)]
+    if len(there) >= ACCOUNTS_MAX:
+        return [Fault("too_many_accounts", name, {"limit": ACCOUNTS_MAX})]
+    return []

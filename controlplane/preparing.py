@@ -326,6 +326,10 @@ def steps_ahead(session: Session, chain_code: str | None) -> tuple[StepAhead, ..
     )
 
 
+#: Choices that are the further accounts of the resource in hand.
+ACCOUNTS = "accounts"
+
+
 def live_choices(
     session: Session,
     service: Service,
@@ -333,11 +337,13 @@ def live_choices(
     department: Department,
     zone: str,
     stands_on: str | None = None,
+    outputs: Mapping[str, Any] | None = None,
 ) -> dict[str, list[Choice]]:
     """Values of the fields whose choices come from the present state, by field.
 
     `stands_on` is the engine of the resource that the action is for: its plan changes within that
-    engine. None for a new one, which may stand on any engine that this deployment has.
+    engine. None for a new one, which may stand on any engine that this deployment has. `outputs`
+    are what was delivered of it.
     """
     fields = service.form_schema(action)["properties"]
     choices = {
@@ -345,7 +351,12 @@ def live_choices(
             session, department, zone, service, stands_on or service.engine
         )
         for name, schema in fields.items()
-        if "source" in schema.get("x-ui", {})
+        if schema.get("x-ui", {}).get("source") in _SOURCES
+    }
+    choices |= {
+        name: [Choice(a["name"], a["name"]) for a in (outputs or {}).get("accounts") or ()]
+        for name, schema in fields.items()
+        if schema.get("x-ui", {}).get("source") == ACCOUNTS
     }
     if "plan" in fields and service.plans:
         plans = service.plans_on([stands_on] if stands_on else service.offered_engines)

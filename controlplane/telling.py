@@ -42,6 +42,7 @@ def extravars(
         },
         "spec": job.payload.get("spec", {}),
         "previous_spec": job.payload.get("previous_spec", {}),
+        "inputs": job.payload.get("inputs", {}),
         "quota": job.payload.get("quota", {}),
         "is_undoing": bool(job.payload.get("revert")),
         "related": {},

@@ -58,9 +58,9 @@ def field_groups(service: Service, action: Action, context: FormContext) -> list
                 for name in group["fields"]
                 if not is_pointless(
                     field := field_of(
-                        name, service.properties[name], name in required, context, service
+                        name, schema["properties"][name], name in required, context, service
                     ),
-                    service.properties[name],
+                    schema["properties"][name],
                 )
             ],
         )

@@ -63,6 +63,7 @@ DETAILS = {
     "name": _("名称"),
     "locked": _("已锁定"),
     "again": _("再次查看"),
+    "account": _("账号"),
     "backup": _("备份"),
     "before": _("先备份为"),
     "other": _("另一实例"),

@@ -71,6 +71,19 @@ def output_rows(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield label, str(outputs[key])
 
 
+def parameter_rows(resource: Resource, service: Service | None) -> list[tuple[str, str]]:
+    """(label, text) of what has been set by actions with fields of their own."""
+    if service is None:
+        return []
+    rows = []
+    for action in service.actions.values():
+        present = resource.outputs.get(action.prefilled_from or "") or {}
+        groups = field_groups(service, action, FormContext(present)) if present else []
+        fields = [field for group in groups for field in group.fields if field.name in present]
+        rows += [(field.label, answer_text(field)) for field in fields]
+    return rows
+
+
 def address_of(resource: Resource) -> str:
     """The address a person would use; empty where there is none."""
     addresses = resource.outputs.get("addresses") or {}

@@ -36,7 +36,7 @@ WIDGETS = (
     "rows",
     "ssh_key",
 )
-SOURCES = ("images", "my_vms", "my_backups")
+SOURCES = ("images", "my_vms", "my_backups", "accounts")
 #: What a service with `backups` must be able to do; an action of each kind.
 BACKUP_KINDS = ("backup", "restore", "drill")
 
@@ -206,6 +206,11 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         rotates=tuple(data.get("rotates", ())),
         grace_hours=data.get("grace_hours", 24),
         followed_by=data.get("followed_by"),
+        inputs=data.get("inputs", {}),
+        prefilled_from=data.get("prefilled_from"),
+        draws_for=data.get("draws_for"),
+        drops_for=data.get("drops_for"),
+        engines=tuple(data.get("engines", ())),
     )
 
 
@@ -320,6 +325,7 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
             for f in (*action.get("fields", ()), *action.get("clears", ()))
             if f not in document.data["form"]["properties"]
         ]
+        problems += _input_problems(document, at, action)
         problems += [
             document.problem([*at, other], f"there is no action {action[other]}")
             for other in ("stop_with", "start_with", "followed_by")
@@ -342,6 +348,28 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
     for code, kind in (("provision", "create"), ("retire", "retire")):
         if actions[code]["kind"] != kind:
             problems.append(document.problem(["actions", code, "kind"], f"must be {kind}"))
+    return problems
+
+
+def _input_problems(document: Document, at: list[str], action: Mapping[str, Any]) -> list[str]:
+    """An action's own fields: declared as those of the form, and none of the same name."""
+    problems: list[str] = []
+    inputs = action.get("inputs", {})
+    if inputs and action["kind"] != "operate":
+        problems.append(document.problem([*at, "inputs"], "only an operation has inputs"))
+    for name, schema in inputs.items():
+        where = [*at, "inputs", name]
+        if name in document.data["form"]["properties"]:
+            problems.append(document.problem(where, "is a field of the form"))
+        if isinstance(schema, dict):
+            problems += _field_problems(document, where, schema)
+        else:
+            problems.append(document.problem(where, "must be a JSON Schema"))
+    problems += [
+        document.problem([*at, key], f"there is no input {action[key]}")
+        for key in ("draws_for", "drops_for")
+        if action.get(key) is not None and action[key] not in inputs
+    ]
     return problems
 
 

@@ -31,6 +31,12 @@ ACTION: dict[str, Any] = {
         },
         "approval_chain": CODE,
         "fields": {"type": "array", "items": {"type": "string"}},
+        # Asked for this one run and kept in no spec: name to JSON Schema, every one required.
+        "inputs": {"type": "object", "propertyNames": CODE, "minProperties": 1},
+        "prefilled_from": CODE,
+        "draws_for": CODE,
+        "drops_for": CODE,
+        "engines": {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
         "clears": {"type": "array", "items": {"type": "string"}},
         "states": {"type": "array", "items": {"enum": ["active", "stopped"]}, "minItems": 1},
         "to_state": {"enum": ["active", "stopped"]},

@@ -37,7 +37,10 @@ class Action:
     action asks for, `clears` those it empties. `states` are the resource's states in which it may
     start; `to_state` is the state it leaves (None: unchanged). `is_internal`: the control plane
     starts it, never a person. `rotates` names the secrets it brings anew; `followed_by` is the
-    internal action that ends the old ones' validity `grace_hours` later.
+    internal action that ends the old ones' validity `grace_hours` later. `inputs` are fields of its
+    own, told to its run and kept nowhere; they are shown with what the output `prefilled_from`
+    holds. `draws_for` and `drops_for` name the input that holds the name of an account, whose
+    secret is drawn or forgotten. `engines`: only what stands on one of them; () on all.
     """
 
     code: str
@@ -57,6 +60,11 @@ class Action:
     rotates: tuple[str, ...] = ()
     grace_hours: int = 0
     followed_by: str | None = None
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    prefilled_from: str | None = None
+    draws_for: str | None = None
+    drops_for: str | None = None
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,10 @@ class Service:
         plan = self.backups
         return plan if plan is not None and self.engine_of(spec) in plan.engines else None
 
+    def offers(self, action: Action, spec: Mapping[str, Any]) -> bool:
+        """Whether an action is for what stands where this spec's plan does."""
+        return not action.engines or self.engine_of(spec) in action.engines
+
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)
 
@@ -166,7 +178,10 @@ class Service:
         names = set(self.properties) if creates else set(action.fields)
         return {
             "type": "object",
-            "properties": {n: p for n, p in self.properties.items() if n in names},
+            "properties": {
+                **{n: p for n, p in self.properties.items() if n in names},
+                **action.inputs,
+            },
             "required": list(self.required) if creates else [],
             "additionalProperties": False,
         }
@@ -177,7 +192,8 @@ class Service:
         groups = [
             {**group, "fields": [f for f in group["fields"] if f in names]} for group in self.groups
         ]
-        return [group for group in groups if group["fields"]]
+        own = {"id": "inputs", "title": action.name, "fields": list(action.inputs)}
+        return [group for group in (*groups, own) if group["fields"]]
 
     def spec_of(self, form: Mapping[str, Any]) -> dict[str, Any]:
         """The form with every default filled in and `plan` replaced by the plan itself."""

@@ -12,6 +12,22 @@ ALPHABET = string.ascii_letters + string.digits
 LENGTH = 24
 
 
+#: A secret of an account beside the resource's own is named after it.
+ACCOUNT_PREFIX = "account."
+#: At most beside the resource's own.
+ACCOUNTS_MAX = 20
+
+
+def account_secret(account: str) -> str:
+    """The name under which the secret of one of a resource's further accounts is kept."""
+    return f"{ACCOUNT_PREFIX}{account}"
+
+
+def is_of(name: str, account: str) -> bool:
+    """Whether a secret is that of `account`; "" are the resource's own."""
+    return name == account_secret(account) if account else not name.startswith(ACCOUNT_PREFIX)
+
+
 class CredentialState(StrEnum):
     NEXT = "next"
     CURRENT = "current"

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from controlplane.catalogue.services import Action
 from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.models import Credential
-from controlplane.credentials.rules import CredentialState, draw_secret
+from controlplane.credentials.rules import CredentialState, account_secret, draw_secret, is_of
 
 Secrets = dict[str, str]
 
@@ -68,18 +69,26 @@ def open_all(session: Session, keyring: Keyring, resource_id: str) -> dict[str, 
     return opened
 
 
-def show(session: Session, keyring: Keyring, resource_id: str, now: datetime) -> Secrets:
-    """The secrets that are in force; marks them as shown. Errors: ConfigurationMissing."""
+def show(
+    session: Session, keyring: Keyring, resource_id: str, now: datetime, account: str = ""
+) -> Secrets:
+    """The secrets of `account` that are in force; marks them as shown. Errors:
+    ConfigurationMissing."""
     shown: Secrets = {}
-    for row in _rows(session, resource_id, CredentialState.CURRENT):
+    for row in _of_account(session, resource_id, account):
         shown[row.name] = keyring.open(resource_id, row.name, row.sealed)
         row.shown_at = row.shown_at or now
     session.flush()
     return shown
 
 
-def was_shown(session: Session, resource_id: str) -> bool:
-    return any(row.shown_at for row in _rows(session, resource_id, CredentialState.CURRENT))
+def was_shown(session: Session, resource_id: str, account: str = "") -> bool:
+    return any(row.shown_at for row in _of_account(session, resource_id, account))
+
+
+def _of_account(session: Session, resource_id: str, account: str) -> list[Credential]:
+    rows = _rows(session, resource_id, CredentialState.CURRENT)
+    return [row for row in rows if is_of(row.name, account)]
 
 
 def promote(session: Session, resource_id: str, now: datetime, grace: timedelta) -> datetime:
@@ -101,6 +110,34 @@ def promote(session: Session, resource_id: str, now: datetime, grace: timedelta)
         row.state = CredentialState.CURRENT
     session.flush()
     return valid_until
+
+
+def keep_accounts(
+    session: Session, resource_id: str, action: Action, inputs: Mapping[str, str]
+) -> None:
+    """An action on a further account is through: what was drawn for it is in force, or it is gone
+    with its secrets."""
+    if action.draws_for:
+        _settle(session, resource_id, account_secret(inputs[action.draws_for]))
+    if action.drops_for:
+        name = account_secret(inputs[action.drops_for])
+        session.execute(
+            sa.delete(Credential).where(
+                Credential.resource_id == resource_id, Credential.name == name
+            )
+        )
+
+
+def _settle(session: Session, resource_id: str, name: str) -> None:
+    """What was in force before is forgotten: there is no time in which both are valid."""
+    for row in _rows(session, resource_id, CredentialState.CURRENT):
+        if row.name == name:
+            session.delete(row)
+    session.flush()
+    for row in _rows(session, resource_id, CredentialState.NEXT):
+        if row.name == name:
+            row.state = CredentialState.CURRENT
+    session.flush()
 
 
 def past_grace(session: Session, now: datetime, limit: int = 50) -> list[str]:

@@ -63,6 +63,11 @@ PAGES = {
 #: The same of a database with a {backup}, and another to exchange it with.
 DATABASE_PAGES = {
     "resources.show": [("limin", "/resources/{database}"), ("chengang", "/resources/{database}")],
+    "operating.confirm": [
+        ("limin", f"/resources/{{database}}/actions/{action}")
+        for action in ("add_account", "add_extension", "set_parameters", "remove_account")
+    ],
+    "connecting.ask": [("limin", "/resources/{database}/connection?account=report")],
     "recovering.choose": [("limin", "/resources/{database}/backups/{backup}")],
     "recovering.ask_exchange": [("limin", "/resources/{database}/exchange")],
     "recovering.schedule": [("limin", "/resources/{database}/backup-schedule")],
@@ -165,6 +170,7 @@ def test_pages(browser: Browser, site: Site, language: str, width: int) -> None:
 def test_pages_of_a_database(browser: Browser, depot: Depot, language: str, width: int) -> None:
     database = depot.database()
     backup = depot.backed_up(database)
+    depot.operate(database, "add_account", account="report", rights="read")
     depot.control_plane.recovery.drill_now(depot.city.person("chengang"), database)
     depot.carry_out()
     depot.database(system_name="低保副本")

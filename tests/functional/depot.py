@@ -83,7 +83,35 @@ class Depot:
         if run.action == "drill":
             told = {"rows": 3, "recovery_time_seconds": 1.5, "differences": self.differences}
             return {"drill": told}
-        return {"address": "127.0.0.1", "port": 5432, "database": "dibao", "username": "dibao_a"}
+        if run.action in ("add_account", "account_password", "remove_account"):
+            return {"accounts": self.accounts_after(run)}
+        if run.action == "set_parameters":
+            return {"parameters": run.extravars["inputs"]}
+        return {
+            "address": "127.0.0.1",
+            "port": 5432,
+            "database": "dibao",
+            "username": "dibao_a",
+            "ca_certificate": "-----BEGIN CERTIFICATE-----",
+        }
+
+    @staticmethod
+    def accounts_after(run: Run) -> list[dict[str, str]]:
+        inputs = run.extravars["inputs"]
+        there = run.extravars["outputs"].get("accounts", [])
+        if run.action == "remove_account":
+            return [a for a in there if a["name"] != inputs["account_there"]]
+        if run.action == "account_password":
+            return list(there)
+        name, rights = inputs["account"], inputs["rights"]
+        return [*there, {"name": name, "username": f"dibao_{name}", "rights": rights}]
+
+    def operate(self, resource_id: str, action: str, **form: Any) -> Run:
+        """An operation asked for by its owner and carried out; the run."""
+        person = self.city.person("limin")
+        self.control_plane.operations.operate_resource(person, resource_id, action, form)
+        self.carry_out()
+        return self.runs[-1]
 
     def backups(self, resource_id: str) -> list[Backup]:
         with self.control_plane.db.read() as session:

@@ -30,16 +30,22 @@ def show(resource_id: str) -> str | tuple[str, int]:
     allow("resource.connect")
     try:
         connection = control_plane().connections.show(
-            subject(), resource_id, request.form.get("reason", "")
+            subject(), resource_id, request.form.get("reason", ""), account_in_view()
         )
     except InvalidInput as refusal:
         return page(resource_id, refusal.faults, None), refusal.status
     return page(resource_id, (), connection)
 
 
+def account_in_view() -> str:
+    """One of the further accounts of the resource; "" are its own."""
+    return request.args.get("account", "")[:40]
+
+
 def page(resource_id: str, faults: tuple[Fault, ...], connection: Connection | None) -> str:
     plane = control_plane()
-    needs_reason = plane.connections.was_shown(subject(), resource_id)
+    account = account_in_view()
+    needs_reason = plane.connections.was_shown(subject(), resource_id, account)
     field = FormField(
         name="reason",
         kind="text",
@@ -58,6 +64,7 @@ def page(resource_id: str, faults: tuple[Fault, ...], connection: Connection | N
             row=resource,
             field=field if needs_reason else None,
             connection=connection,
+            account=account,
             faults=fault_links(faults, [FieldGroup("", [field])], {}),
         )
 

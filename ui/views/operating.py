@@ -49,7 +49,8 @@ def act(resource_id: str, action_code: str) -> BaseResponse | tuple[str, int]:
             said = gettext("已开始销毁。") if awaited is None else awaits_second_person()
         else:
             form = from_html(service.form_schema(action), request.form.items(multi=True))
-            known = {n: v for n, v in form.items() if n in action.fields}
+            asked = {*action.fields, *action.inputs}
+            known = {n: v for n, v in form.items() if n in asked}
             operations.operate_resource(subject(), resource_id, action.code, known)
             said = gettext("已开始：%(action)s。", action=words(action.name))
     except InvalidInput as refusal:
@@ -97,11 +98,19 @@ def show_confirmation(resource_id: str, action_code: str, faults: tuple[Fault, .
         check_permission(resource, kind)
         stands_on = service.engine_of(resource.spec)
         choices = live_choices(
-            session, service, action, resource.department, resource.zone, stands_on
+            session,
+            service,
+            action,
+            resource.department,
+            resource.zone,
+            stands_on,
+            resource.outputs,
         )
-        form = {**service.form_of(resource.spec), **from_form(service, action)}
+        present = resource.outputs.get(action.prefilled_from or "") or {}
+        form = {**service.form_of(resource.spec), **present, **from_form(service, action)}
         context = FormContext(form, faults, choices)
-        groups = field_groups(service, action, context) if action.fields else []
+        asks = action.fields or action.inputs
+        groups = field_groups(service, action, context) if asks else []
         for group in groups:
             for field in group.fields:
                 field.required = True  # an operation asks only for what it needs
@@ -118,9 +127,9 @@ def show_confirmation(resource_id: str, action_code: str, faults: tuple[Fault, .
 
 
 def from_form(service: Service, action: Action) -> dict[str, object]:
-    """What was typed, when the page is shown again with its faults."""
+    """What was typed, when the page is shown again with its faults; or what the link to it says."""
     if request.method != "POST":
-        return {}
+        return {n: v[:40] for n, v in request.args.items() if n in action.inputs}
     return from_html(service.form_schema(action), request.form.items(multi=True))
 
 

@@ -17,7 +17,13 @@ from controlplane.reports import month
 from controlplane.reports import resources as reports
 from controlplane.reports.prices import costs_to_date, item_names, month_quotes
 from controlplane.reports.resources import ResourceFilter, ResourceStory
-from ui.facts import address_of, connection_commands, fact_rows, output_rows
+from ui.facts import (
+    address_of,
+    connection_commands,
+    fact_rows,
+    output_rows,
+    parameter_rows,
+)
 from ui.lists import page_number, page_url, zone_in_view
 from ui.session import allow, control_plane, subject
 from ui.views.connecting import is_connectable
@@ -89,7 +95,11 @@ def show(resource_id: str) -> str:
             monthly=month_quotes(session, {"now": resource.capacity}, now)["now"],
             cost=costs_to_date(session, [resource.id], now)[resource.id],
             chart=chart_of(by_day),
-            actions=actions_of(story),
+            actions=(offered := actions_of(story)),
+            settings_actions=[
+                (o["action"].code, o["action"]) for o in offered if o["action"].inputs
+            ],
+            parameter_rows=parameter_rows(resource, service),
             renewable=renewable_months(resource),
             connectable=is_connectable(resource),
             backups=card_of(resource),
@@ -174,6 +184,8 @@ def actions_of(story: ResourceStory) -> list[dict[str, Any]]:
     for action in service.actions.values():
         permission = needs.get(action.kind)
         if action.is_internal or permission is None:
+            continue
+        if not service.offers(action, resource.spec):
             continue
         if not is_allowed(subject(), permission, department_path=path):
             continue

@@ -93,6 +93,11 @@ class ReasonBody(Input):
         load_default=str,
         metadata={"description": "Needed from the second look on; the audit trail keeps it."},
     )
+    account = Text(
+        max_length=40,
+        load_default=str,
+        metadata={"description": "One of `outputs.accounts` by its name; empty: the main one."},
+    )
 
 
 class SnippetSchema(Output):

@@ -62,7 +62,7 @@ _SUMMARY = (
 def _action(service: Service, action: Action) -> dict[str, Any]:
     form = service.form_schema(action)
     if action.kind == "operate":
-        form["required"] = list(action.fields)
+        form["required"] = [*action.fields, *action.inputs]
     return {**asdict(action), "form": form}
 
 

@@ -97,7 +97,7 @@ def renew_resource(body: dict[str, Any], resource_id: UUID) -> ResourceStory:
 def show_connection(body: dict[str, Any], resource_id: UUID) -> dict[str, Any]:
     """Secrets and ways to connect: once without a reason, then only with one."""
     connection = control_plane().connections.show(
-        current_subject(), str(resource_id), body["reason"]
+        current_subject(), str(resource_id), body["reason"], body["account"]
     )
     snippets = [
         {"code": snippet.code, "title": snippet.title, "text": text}

@@ -51,20 +51,44 @@ class Instance:
     password: str
     resource_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     outputs: dict[str, Any] = field(default_factory=dict)
+    related: dict[str, Any] = field(default_factory=dict)
 
     @property
     def server(self) -> Mapping[str, Any]:
         return server_of(self.service, self.inventory)
 
-    def run(self, action: str) -> int:
-        """The action carried out; how many of its tasks changed anything."""
+    def run(self, action: str, inputs: Mapping[str, Any] | None = None, account: str = "") -> int:
+        """The action carried out; how many of its tasks changed anything. `account` is the
+        password of the account that it is about."""
+        done = self._play(action, inputs or {}, account)
+        assert done.returncode == 0, done.stdout + done.stderr
+        reported = re.search(r"RUN: (\{.*)", done.stdout)
+        if reported:
+            self.outputs |= json.loads(reported[1])["controlplane"]["outputs"]
+        recap = re.search(r"ok=\d+ +changed=(\d+)", done.stdout)
+        assert recap, done.stdout
+        return int(recap[1])
+
+    def fails(self, action: str, inputs: Mapping[str, Any], account: str = "") -> str:
+        """What an action that must fail says."""
+        done = self._play(action, inputs, account)
+        assert done.returncode != 0, done.stdout
+        return done.stdout
+
+    def _play(
+        self, action: str, inputs: Mapping[str, Any], account: str
+    ) -> subprocess.CompletedProcess[str]:
+        secrets = {"password": self.password, **({"account": account} if account else {})}
         variables = {
             "action": action,
             "engine": "shared",
             "resource_id": self.resource_id,
             "spec": self.spec,
             "outputs": self.outputs,
-            "secrets": {"password": self.password},
+            "secrets": secrets,
+            "inputs": dict(inputs),
+            "related": self.related,
+            "job_number": self.resource_id,
         }
         file = self.folder / f"{self.resource_id}.json"
         # As ansible-runner hands it over: no `{{` of a password is a template.
@@ -82,14 +106,8 @@ class Instance:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert self.password not in done.stdout
-        reported = re.search(r"RUN: (\{.*)", done.stdout)
-        if reported:
-            self.outputs = json.loads(reported[1])["controlplane"]["outputs"]
-        recap = re.search(r"ok=\d+ +changed=(\d+)", done.stdout)
-        assert recap, done.stdout
-        return int(recap[1])
+        assert not any(secret in done.stdout for secret in secrets.values())
+        return done
 
 
 class _Unsafe(str):

@@ -21,6 +21,10 @@ options:
     type: list
     elements: str
     default: []
+  roles_of:
+    description: Roles that carry this comment are dropped too.
+    type: str
+    default: ""
 author: Government cloud platform team
 """
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
+from ansible_collections.egov.databases.plugins.plugin_utils.accounts import (
+    let_read,
+    readers_of,
+    set_parameters,
+)
 from ansible_collections.egov.databases.plugins.plugin_utils.archives import ArchiveError
 from ansible_collections.egov.databases.plugins.plugin_utils.restores import (
     close_public_schema,
@@ -36,6 +41,8 @@ class Place:
     accounts: Sequence[str]
     connections: int
     comment: str
+    readers: Sequence[str] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Place:
@@ -45,11 +52,13 @@ class Place:
             tuple(told["accounts"]),
             int(told["connections"]),
             told["comment"],
+            tuple(told.get("readers", ())),
+            told.get("parameters", {}),
         )
 
     @property
     def roles(self) -> tuple[str, ...]:
-        return (self.owner, *self.accounts)
+        return (self.owner, *self.accounts, *self.readers)
 
 
 def is_exchanged(connection: psycopg.Connection[Any], database: str, job_number: str) -> bool:
@@ -80,19 +89,28 @@ def exchange(server: Server, left: Place, right: Place, job_number: str) -> bool
         for place, other in ((left, right), (right, left)):
             _hand_over(server, place, other)
     with server.connect() as connection:
-        for place in (left, right):
-            if database_exists(connection, place.database):
-                _open(connection, place)
+        there = [p for p in (left, right) if database_exists(connection, p.database)]
+    for place in there:
+        let_read(server, place.database, place.owner)
+    with server.connect() as connection:
+        for place in there:
+            set_parameters(connection, place.database, place.parameters)
+            _open(connection, place)
     return is_first_try
 
 
 def _with_roles_there(connection: psycopg.Connection[Any], place: Place) -> Place:
-    """The second account exists from the first change of password on."""
+    """The second account exists from the first change of password on, the group of readers from the first reader on."""
+    readers = [readers_of(place.owner), *place.readers]
     rows = connection.execute(
-        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(place.accounts)]
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[*place.accounts, *readers]]
     )
     there = {str(row[0]) for row in rows.fetchall()}
-    return replace(place, accounts=tuple(a for a in place.accounts if a in there))
+    return replace(
+        place,
+        accounts=tuple(a for a in place.accounts if a in there),
+        readers=tuple(r for r in readers if r in there),
+    )
 
 
 def _mark(job_number: str) -> str:
@@ -131,7 +149,7 @@ def _change_names(
                         set_role(connection, place.database, account, place.owner)
                 if left.owner != right.owner:
                     for place, other in ((left, right), (right, left)):
-                        for account in other.accounts:
+                        for account in (*other.accounts, *other.readers):
                             connection.execute(
                                 statement(
                                     "ALTER ROLE {} IN DATABASE {} RESET ALL",
@@ -164,6 +182,11 @@ def _open(connection: psycopg.Connection[Any], place: Place) -> None:
     with connection.transaction():
         connection.execute(statement("ALTER DATABASE {} OWNER TO {}", place.database, place.owner))
         connection.execute(statement("GRANT ALL ON DATABASE {} TO {}", place.database, place.owner))
+        group = readers_of(place.owner)
+        if group in place.readers:
+            connection.execute(
+                statement("GRANT CONNECT ON DATABASE {} TO {}", place.database, group)
+            )
         connection.execute(
             statement("REVOKE CONNECT, TEMPORARY ON DATABASE {} FROM PUBLIC", place.database)
         )

@@ -35,5 +35,15 @@ def drop_scratch(server: Server, databases: Iterable[str], roles: Iterable[str])
     return found
 
 
+def drop_roles_of(server: Server, comment: str) -> bool:
+    """Removes every role that carries the comment; returns whether there was one."""
+    with server.connect() as connection:
+        marked = "SELECT rolname FROM pg_roles WHERE shobj_description(oid, 'pg_authid') = %s"
+        names = [str(row[0]) for row in connection.execute(marked, [comment]).fetchall()]
+        for name in names:
+            connection.execute(statement("DROP ROLE {}", name))
+    return bool(names)
+
+
 def _is_there(cursor: object) -> bool:
     return cursor.fetchone() is not None  # type: ignore[attr-defined,no-any-return]

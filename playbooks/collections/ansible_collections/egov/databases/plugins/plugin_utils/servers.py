@@ -12,6 +12,11 @@ import psycopg
 from psycopg import sql
 
 CONNECT_TIMEOUT_S = 10
+# What a department has set for its database, or its full disk has, is not for the platform's own sessions.
+OWN_SETTINGS = (
+    "-c default_transaction_read_only=off -c default_transaction_isolation=read\\ committed "
+    "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+)
 #: Variables of a host of the group `shared_services`.
 SERVER_VARIABLES = (
     "service_address",
@@ -65,6 +70,7 @@ class Server:
             sslmode="verify-full",
             sslrootcert=self.ca_file,
             connect_timeout=CONNECT_TIMEOUT_S,
+            options=OWN_SETTINGS,
             autocommit=autocommit,
             application_name="egov backup",
         ) as connection:
@@ -81,6 +87,7 @@ class Server:
             "PGSSLMODE": "verify-full",
             "PGSSLROOTCERT": self.ca_file,
             "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S),
+            "PGOPTIONS": OWN_SETTINGS,
         }
 
 

@@ -1,0 +1,201 @@
+"""Actions with fields of their own: accounts beside the main one, extensions, settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from controlplane.app import create_app
+from controlplane.audit import AuditEvent
+from controlplane.credentials.models import Credential
+from controlplane.errors import InvalidInput, NotFound
+from tests.functional.api_fixtures import make_api
+from tests.functional.depot import Depot
+from tests.functional.test_ui_pages import lint, sign_in
+
+READER = {"account": "report", "rights": "read"}
+
+
+@pytest.fixture
+def app(depot: Depot) -> Flask:
+    return create_app(depot.control_plane)
+
+
+def sealed(depot: Depot, resource_id: str) -> dict[str, str]:
+    """State by name of every secret of the resource that is kept."""
+    with depot.control_plane.db.read() as session:
+        rows = session.scalars(sa.select(Credential).where(Credential.resource_id == resource_id))
+        return {row.name: row.state for row in rows}
+
+
+def faults(depot: Depot, resource_id: str, action: str, **form: Any) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidInput) as refusal:
+        depot.operate(resource_id, action, **form)
+    return [(fault.field, fault.code) for fault in refusal.value.faults]
+
+
+def test_an_account_has_a_secret_of_its_own_that_is_shown_once(depot: Depot) -> None:
+    resource_id = depot.database()
+    connections, limin = depot.control_plane.connections, depot.city.person("limin")
+    main = connections.show(limin, resource_id).secrets["password"]
+    run = depot.operate(resource_id, "add_account", **READER)
+    secret = run.extravars["secrets"]["account"]
+    assert run.extravars["secrets"]["password"] == main
+    assert sealed(depot, resource_id) == {"password": "current", "account.report": "current"}
+    assert secret not in json.dumps(depot.resource(resource_id).outputs)
+    assert "account" not in depot.resource(resource_id).spec, "it is told to the run and not kept"
+
+    shown = connections.show(limin, resource_id, account="report")
+    texts = {snippet.code: text for snippet, text in shown.snippets}
+    assert shown.secrets == {"password": secret}
+    assert f"dibao_report:{secret}@" in texts["uri"]
+    with pytest.raises(InvalidInput, match="reason_required"):
+        connections.show(limin, resource_id, account="report")
+    assert connections.show(limin, resource_id, "核对").secrets == {"password": main}
+    with pytest.raises(NotFound):
+        connections.show(limin, resource_id, "核对", account="nobody")
+    with depot.control_plane.db.read() as session:
+        looks = session.scalars(
+            sa.select(AuditEvent.data).where(AuditEvent.event == "connection_shown")
+        )
+        assert [look.get("account") for look in looks] == [None, "report", None]
+
+
+def test_no_other_run_is_told_an_account_s_secret(depot: Depot) -> None:
+    resource_id = depot.database()
+    depot.operate(resource_id, "add_account", **READER)
+    run = depot.operate(resource_id, "rotate_password")
+    assert set(run.extravars["secrets"]) == {"password"}
+    assert sealed(depot, resource_id)["account.report"] == "current"
+
+
+def test_a_new_password_is_shown_again_once_and_a_removed_account_is_forgotten(
+    depot: Depot,
+) -> None:
+    resource_id = depot.database()
+    connections, limin = depot.control_plane.connections, depot.city.person("limin")
+    depot.operate(resource_id, "add_account", **READER)
+    old = connections.show(limin, resource_id, account="report").secrets["password"]
+    depot.operate(resource_id, "account_password", account_there="report")
+    new = connections.show(limin, resource_id, account="report").secrets["password"]
+    assert new != old
+    depot.operate(resource_id, "remove_account", account_there="report")
+    assert sealed(depot, resource_id) == {"password": "current"}
+    assert depot.resource(resource_id).outputs["accounts"] == []
+
+
+def test_an_account_that_could_not_be_made_leaves_no_secret(depot: Depot) -> None:
+    resource_id = depot.database()
+    person = depot.city.person("limin")
+    depot.control_plane.operations.operate_resource(person, resource_id, "add_account", READER)
+    assert sealed(depot, resource_id)["account.report"] == "next"
+    depot.fail_all("the name is taken on this server")
+    assert sealed(depot, resource_id) == {"password": "current"}
+    assert "accounts" not in depot.resource(resource_id).outputs
+
+
+def test_every_fault_is_named_and_nothing_begins(depot: Depot) -> None:
+    resource_id = depot.database()
+    runs = len(depot.runs)
+    assert faults(depot, resource_id, "add_account", account="A'; --", rights="all") == [
+        ("account", "field_pattern"),
+        ("rights", "field_choice"),
+    ]
+    for name in ("drill", "restoring", "readers", "a", "x" * 21, "报表", "1a"):
+        assert {
+            f for f, _ in faults(depot, resource_id, "add_account", account=name, rights="read")
+        } == {"account"}
+    assert faults(depot, resource_id, "add_account") == [
+        ("account", "field_required"),
+        ("rights", "field_required"),
+    ]
+    assert faults(depot, resource_id, "remove_account", account_there="x") == [
+        ("account_there", "field_choice")
+    ]
+    assert faults(depot, resource_id, "add_extension", extension="plpython3u") == [
+        ("extension", "field_choice")
+    ]
+    wanted = {"statement_timeout_s": -1, "lock_timeout_s": 3601, "work_mem_mib": "much"}
+    assert faults(depot, resource_id, "set_parameters", **wanted, shared_buffers="1GB") == [
+        ("statement_timeout_s", "field_too_small"),
+        ("lock_timeout_s", "field_too_large"),
+        ("idle_in_transaction_timeout_s", "field_required"),
+        ("work_mem_mib", "field_not_integer"),
+        ("isolation", "field_required"),
+        ("time_zone", "field_required"),
+        ("shared_buffers", "field_unknown"),
+    ]
+    assert len(depot.runs) == runs
+    depot.operate(resource_id, "add_account", **READER)
+    assert faults(depot, resource_id, "add_account", **READER) == [("account", "account_taken")]
+
+
+def test_there_is_an_end_to_accounts(depot: Depot) -> None:
+    resource_id = depot.database()
+    with depot.control_plane.db.transaction() as session:
+        resource = session.get_one(type(depot.resource(resource_id)), resource_id)
+        many = [{"name": f"a{n}", "username": f"a{n}", "rights": "read"} for n in range(20)]
+        resource.outputs = {**resource.outputs, "accounts": many}
+    assert faults(depot, resource_id, "add_account", **READER) == [("account", "too_many_accounts")]
+
+
+def test_the_page_leads_to_accounts_and_settings(app: Flask, depot: Depot) -> None:
+    resource_id = depot.database()
+    clerk, path = sign_in(app, "limin"), f"/resources/{resource_id}"
+    page = clerk.get(path).text
+    assert lint(page) == []
+    assert "只有主账号" in page
+    asked = clerk.get(f"{path}/actions/add_account").text
+    assert lint(asked) == []
+    assert "账号名" in asked
+    refused = clerk.post(f"{path}/actions/add_account", account="B", rights="read")
+    assert refused.status_code == 422
+    assert "格式不符合要求" in refused.text
+    assert clerk.post(f"{path}/actions/add_account", **READER).status_code == 302
+    depot.carry_out()
+    page = clerk.get(path).text
+    assert lint(page) == []
+    assert "dibao_report" in page
+    shown = clerk.post(f"{path}/connection?account=report")
+    assert "dibao_report" in shown.text
+    assert clerk.get(f"{path}/connection?account=nobody").status_code == 404
+    chosen = clerk.get(f"{path}/actions/remove_account?account_there=report").text
+    assert '<option value="report" selected' in chosen
+
+
+def test_settings_are_shown_and_prefilled(app: Flask, depot: Depot) -> None:
+    resource_id = depot.database()
+    clerk, path = sign_in(app, "limin"), f"/resources/{resource_id}"
+    form = {
+        "statement_timeout_s": "90",
+        "lock_timeout_s": "0",
+        "idle_in_transaction_timeout_s": "0",
+        "work_mem_mib": "16",
+        "isolation": "serializable",
+        "time_zone": "Asia/Shanghai",
+    }
+    assert clerk.post(f"{path}/actions/set_parameters", **form).status_code == 302
+    depot.carry_out()
+    page = clerk.get(path).text
+    assert lint(page) == []
+    assert "可串行化" in page
+    assert "90 秒" in page
+    asked = clerk.get(f"{path}/actions/set_parameters").text
+    assert 'value="90"' in asked
+
+
+def test_the_api_adds_an_account_and_shows_its_connection(depot: Depot) -> None:
+    resource_id = depot.database()
+    api = make_api(depot.city)
+    at = f"/resources/{resource_id}"
+    added = api.post("limin", f"{at}/actions/add_account", {"form": READER})
+    assert added.status_code == 202
+    depot.carry_out()
+    shown = api.post("limin", f"{at}/connection", {"account": "report"})
+    assert "dibao_report" in shown.json["snippets"][0]["text"]
+    wrong = api.post("limin", f"{at}/actions/add_account", {"form": {"account": "X"}})
+    assert wrong.status_code == 422
