@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     shared_inventory: Path | None = None
     kubeconfig: Path | None = None
     kubernetes_inventory: Path | None = None
+    object_storage: bool = False
     credential_keys_file: Path | None = None
     backup_store: Path | None = None
     backup_store_reserve_mib: int = Field(default=1024, ge=0)
@@ -62,7 +63,11 @@ class Settings(BaseSettings):
     @property
     def absent_engines(self) -> frozenset[str]:
         """Engines that this deployment is told no way to."""
-        told = {engines.SHARED: self.shared_inventory, engines.KUBERNETES: self.kubeconfig}
+        told = {
+            engines.SHARED: self.shared_inventory,
+            engines.KUBERNETES: self.kubeconfig,
+            engines.OBJECT_STORAGE: self.object_storage or None,
+        }
         return frozenset(engine for engine, way in told.items() if way is None)
 
     @property

@@ -9,7 +9,9 @@ OPENSTACK = "openstack"
 KUBERNETES = "kubernetes"
 #: The platform's own shared servers.
 SHARED = "shared"
-ENGINES = (OPENSTACK, KUBERNETES, SHARED)
+#: Swift: of the same cloud as the servers and volumes, where it has one.
+OBJECT_STORAGE = "object_storage"
+ENGINES = (OPENSTACK, KUBERNETES, SHARED, OBJECT_STORAGE)
 
 #: A department has a place of its own there, which is set up first and whose quota is kept in step.
 ONBOARDED = (OPENSTACK, KUBERNETES)
@@ -17,6 +19,12 @@ ONBOARDED = (OPENSTACK, KUBERNETES)
 MEASURED = (OPENSTACK, KUBERNETES)
 #: What is stored lies in volumes, which grow and never shrink.
 WITH_VOLUMES = (OPENSTACK, KUBERNETES)
+
+
+def engine_of_site(engine: str) -> str:
+    """The engine of the place that a department has on a pool's cloud: object storage lies in the
+    same project as everything else on OpenStack."""
+    return OPENSTACK if engine == OBJECT_STORAGE else engine
 
 
 def engine_of_plan(plan: Mapping[str, Any] | None, default: str) -> str:

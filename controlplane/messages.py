@@ -148,6 +148,7 @@ DIMENSIONS: dict[str, tuple[str, str]] = {
     "storage_gib.standard": ("标准存储（GiB）", "standard storage (GiB)"),
     "storage_gib.backup": ("备份存储（GiB）", "backup storage (GiB)"),
     "storage_gib.ssd": ("高性能存储（GiB）", "SSD storage (GiB)"),
+    "storage_gib.object": ("对象存储（GiB）", "object storage (GiB)"),
 }
 
 
@@ -156,6 +157,7 @@ ENGINES: dict[str, dict[str, str]] = {
     "openstack": {"zh": "云主机平台（OpenStack）", "en": "OpenStack"},
     "kubernetes": {"zh": "容器平台（Kubernetes）", "en": "Kubernetes"},
     "shared": {"zh": "共享服务", "en": "shared servers"},
+    "object_storage": {"zh": "对象存储（Swift）", "en": "object storage (Swift)"},
 }
 
 

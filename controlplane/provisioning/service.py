@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from controlplane import audit
 from controlplane.audit import Actor
 from controlplane.clock import LOCAL_ZONE
-from controlplane.engines import ONBOARDED, OPENSTACK
+from controlplane.engines import ONBOARDED, OPENSTACK, engine_of_site
 from controlplane.errors import NotFound, ResourceBusy, StateConflict
 from controlplane.provisioning.models import DepartmentSite, Job, JobStep, Resource
 from controlplane.provisioning.rules import UNFINISHED, JobState, ResourceState, SiteState
@@ -279,6 +279,7 @@ def find_or_make_site(
     ).first()
     if site is not None:
         return site, False
+    engine = engine_of_site(engine)
     site = DepartmentSite(
         department_id=department.id,
         zone=zone,

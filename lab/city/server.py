@@ -26,6 +26,8 @@ from controlplane.tenancy.service import subject_of
 from lab import ports, processes, settings
 from lab.errors import LabError
 from lab.kubernetes import inventory, paths, record
+from lab.openstack import object_storage
+from lab.openstack import paths as openstack_paths
 from lab.services import endpoints
 from lab.settings import Settings
 
@@ -47,6 +49,7 @@ class Server:
     shared_inventory: str = ""
     kubeconfig: str = ""
     kubernetes_inventory: str = ""
+    object_storage: bool = False
 
     @property
     def url(self) -> str:
@@ -75,6 +78,7 @@ class Server:
             "CONTROLPLANE_PORT": str(self.port),
             "CONTROLPLANE_CLOUDS_YAML": self.clouds_yaml,
             "CONTROLPLANE_MACHINES_ANSWER": str(self.machines_answer).lower(),
+            "CONTROLPLANE_OBJECT_STORAGE": str(self.object_storage).lower(),
             "CONTROLPLANE_TICK_SECONDS": "5",
         }
 
@@ -168,6 +172,7 @@ def server_of(configured: Settings, clouds_yaml: str, machines_answer: bool) -> 
         clouds_yaml=clouds_yaml,
         machines_answer=machines_answer,
         shared_inventory=str(endpoints.inventory_file(configured)),
+        object_storage=not object_storage.absence(openstack_paths.paths_of(configured)),
         **_told_of_kubernetes(configured),
     )
 

@@ -112,9 +112,25 @@ class Service:
             raise
         return True
 
+    def patch(self, path: str, body: Json) -> Json:
+        return self._call("PATCH", path, json=body)
+
+    @property
+    def address(self) -> str:
+        """Where this API is, for those who shall use it themselves."""
+        found = self._address or self._session.get_endpoint(**self._filter)
+        if not found:
+            raise CloudError(f"the cloud's catalogue names no {self._service_type} API")
+        return str(found)
+
     def _call(self, method: str, path: str, **kwargs: Any) -> Json:
+        response = self.exchange(method, path, **kwargs)
+        return response.json() if response.content else {}
+
+    def exchange(self, method: str, path: str, **kwargs: Any) -> Any:
+        """The whole answer, where its headers or its text tell; CloudError as of every call."""
         # A read may be asked again without harm; a write whose answer was lost is looked up by its tag instead.
-        retries = 2 if method == "GET" else 0
+        retries = 2 if method in ("GET", "HEAD") else 0
         try:
             response = self._session.request(
                 self._path_prefix + path,
@@ -136,7 +152,7 @@ class Service:
                 f"{_reason_in(response)}",
                 response.status_code,
             )
-        return response.json() if response.content else {}
+        return response
 
 
 class Cloud:
@@ -155,9 +171,12 @@ class Cloud:
         }
 
         def service(
-            service_type: str, path_prefix: str = "", microversion: str | None = None
+            service_type: str,
+            path_prefix: str = "",
+            microversion: str | None = None,
+            address: str | None = None,
         ) -> Service:
-            override = _endpoint_override(entry, service_type)
+            override = _endpoint_override(entry, service_type) or address
             return Service(session, service_type, where, path_prefix, microversion, override)
 
         self.name = name
@@ -165,6 +184,11 @@ class Cloud:
         self.volume = service("block-storage", microversion=VOLUME_MICROVERSION)
         self.network = service("network", path_prefix="/v2.0")
         self.image = service("image", path_prefix="/v2")
+        self.object_store = service("object-store")
+        # As the sign-in: the catalogue's may name no version.
+        self.auth_url = _versioned(entry["auth"]["auth_url"])
+        self.identity = service("identity", address=self.auth_url)
+        self.region = str(entry.get("region_name") or "")
 
 
 def read_cloud_entry(name: str, config_file: str | None = None) -> Json:
@@ -229,9 +253,10 @@ def create_once(create: Callable[[], Json], find: Callable[[], Json | None]) -> 
 
 def _endpoint_override(entry: Json, service_type: str) -> str | None:
     """The address that clouds.yaml gives instead of the catalogue's, under openstacksdk's names."""
-    names = {"block-storage": ("block_storage", "volume", "volumev3")}.get(
-        service_type, (service_type,)
-    )
+    names = {
+        "block-storage": ("block_storage", "volume", "volumev3"),
+        "object-store": ("object_store",),
+    }.get(service_type, (service_type,))
     return next(filter(None, (entry.get(f"{name}_endpoint_override") for name in names)), None)
 
 
@@ -246,9 +271,8 @@ def _clouds_in(path: Path) -> dict[str, Json]:
 def _sign_in(name: str, entry: Json) -> Any:
     auth_type = entry.get("auth_type", "password")
     auth = dict(entry["auth"])
-    auth_url = auth["auth_url"].rstrip("/")
     # The versioned address spares one discovery call a run.
-    auth["auth_url"] = auth_url if auth_url.endswith("/v3") else f"{auth_url}/v3"
+    auth["auth_url"] = _versioned(auth["auth_url"])
     plugins = {
         "password": v3.Password,
         "v3password": v3.Password,
@@ -264,6 +288,11 @@ def _sign_in(name: str, entry: Json) -> Any:
         return plugins[auth_type](**auth)
     except TypeError as error:
         raise CloudError(f"cloud {name!r}: its auth section is not complete: {error}") from error
+
+
+def _versioned(auth_url: str) -> str:
+    address = auth_url.rstrip("/")
+    return address if address.endswith("/v3") else f"{address}/v3"
 
 
 def _status_of(error: keystone_errors.ClientException) -> int | None:
