@@ -29,6 +29,7 @@ from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
+from controlplane.upgrading import Upgrading
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class ControlPlane:
     custody: Custody
     protecting: Protecting
     leases: Leases
+    upgrading: Upgrading
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -69,6 +71,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         custody=Custody(db, catalogue, settings, clock),
         protecting=Protecting(db, operations, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
+        upgrading=Upgrading(db, catalogue, settings, clock),
     )
 
 

@@ -135,6 +135,10 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
     """`archive` for the play of a claimed job, where it is about one; or why it cannot run."""
     if kind == "exchange":
         return {}, _hold_other(session, job)
+    safety_id = job.payload.get("safety_backup_id")
+    goes_ahead = safety_id and not job.payload.get("revert")
+    if goes_ahead and session.get_one(Backup, safety_id).state != BackupState.KEPT:
+        return {}, "what is there now could not be backed up first; nothing was changed"
     backup = _backup_of(session, job, kind)
     if backup is None:
         wanted = job.payload.get("spec", {}).get(RESTORE_FROM) if kind == "create" else ""
@@ -143,9 +147,6 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
     if kind == "backup":
         backup.state = BackupState.PENDING  # also where an engineer tries a failed one again
         return {"archive": backups.to_take(backup, store, settings.backup_store_reserve_mib)}, ""
-    safety_id = job.payload.get("safety_backup_id")
-    if safety_id and session.get_one(Backup, safety_id).state != BackupState.KEPT:
-        return {}, "what is there now could not be backed up first; nothing was restored"
     if backup.state != BackupState.KEPT:
         return {}, f"backup {backup.number} is not kept any more"
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from controlplane import audit, backup_jobs
+from controlplane import audit, backup_jobs, upgrade_jobs
 from controlplane.admission import service as admission
 from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
@@ -44,6 +44,11 @@ class BadEnds:
         elif kind == "change":
             self._fail_request(session, job, error)
             self._go_back(session, job, resource, began)
+        elif kind == upgrade_jobs.KIND and service is not None:
+            now = self.clock()
+            upgrade_jobs.fail(
+                session, self.settings, service, job, resource, error, now, began=began
+            )
         elif kind == "operate":
             resource.parent_id = parent_in(self.catalogue.of(resource), resource.spec)
             credentials.drop(session, resource.id, CredentialState.NEXT)

@@ -4,68 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import click
 import sqlalchemy as sa
-from pydantic import ValidationError
-from rich.console import Console
 
-from controlplane import __version__, audit, messages, schema
+from controlplane import __version__, audit, schema
 from controlplane.admission.service import counter_differences
 from controlplane.app import ControlPlane, build
 from controlplane.applying import Change, apply_declared
 from controlplane.backups import service as backups
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.loader import load_catalogue, needed_chains
-from controlplane.config import Settings
+from controlplane.command_line import built, console, says_errors, settings_or_exit
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
-from controlplane.errors import DomainError
 from controlplane.people import PersonDeclared, add_people, load_people
 from controlplane.quotas import load_quotas
 from controlplane.reports.inventory import ansible_inventory
-from controlplane.reports.versions import versions_in_use
+from controlplane.service_commands import services
 from controlplane.tenancy.models import Person
 from controlplane.tenancy.service import subject_of
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-console = Console(stderr=True, highlight=False)
-
-
-def settings_or_exit() -> Settings:
-    """The settings, or every wrong environment variable named at once."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        for fault in error.errors():
-            name = "_".join(str(part) for part in fault["loc"]).upper()
-            console.print(f"CONTROLPLANE_{name}: {fault['msg']}", style="red", markup=False)
-        sys.exit(2)
-
-
-def says_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """A domain error is a sentence and exit status 1, never a traceback."""
-
-    @wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except DomainError as error:
-            console.print(messages.text_of_error(error, "en"), style="red", markup=False)
-            for fault in error.faults:
-                text = messages.text_of_fault(fault, "en")
-                console.print(
-                    f"  {fault.field}: {text}" if fault.field else f"  {text}", markup=False
-                )
-            sys.exit(1)
-
-    return wrapped
 
 
 @click.group()
@@ -78,15 +38,11 @@ def main() -> None:
     """
 
 
-def _built() -> ControlPlane:
-    return build(settings_or_exit())
-
-
 @main.command("upgrade-schema")
 @says_errors
 def upgrade_schema() -> None:
     """Create the database's tables, or bring them to the newest version."""
-    schema.upgrade(_built().db)
+    schema.upgrade(built().db)
     click.echo(f"schema is at {schema.newest_revision()}")
 
 
@@ -100,7 +56,7 @@ def apply(folder: Path, yes: bool) -> None:
     Prints the difference and asks. A problem in any file is named with its line, and then nothing
     is applied.
     """
-    control_plane = _built()
+    control_plane = built()
     declared = load_quotas(folder.resolve(), needed_chains(control_plane.catalogue.every_version))
     changes = _preview(control_plane, declared)
     for change in changes:
@@ -137,7 +93,7 @@ def _preview(control_plane: ControlPlane, declared: Any) -> list[Change]:
 @says_errors
 def add_people_command(file: Path) -> None:
     """Add people with departments, roles and first passwords from a YAML FILE."""
-    control_plane = _built()
+    control_plane = built()
     people: list[PersonDeclared] = load_people(file)
     with control_plane.db.transaction() as session:
         added = add_people(session, people, control_plane.clock())
@@ -150,34 +106,13 @@ def add_people_command(file: Path) -> None:
 @says_errors
 def create_token(login: str, name: str) -> None:
     """Print a bearer token of LOGIN for the API, once; NAME says what it is for."""
-    control_plane = _built()
+    control_plane = built()
     with control_plane.db.read() as session:
         person_id = session.scalar(sa.select(Person.id).where(Person.login == login))
         if person_id is None:
             raise click.ClickException(f"there is no person {login}")
         subject = subject_of(session, person_id)
     click.echo(control_plane.accounts.create_token(subject, name))
-
-
-@main.group()
-def services() -> None:
-    """The services of the catalogue, and which versions of them are in use."""
-
-
-@services.command()
-@says_errors
-def versions() -> None:
-    """How many resources stay on which version: `*` marks the one that is offered now, `!` one that
-    the catalogue keeps no more (it is treated as the next newer one)."""
-    control_plane = _built()
-    with control_plane.db.read() as session:
-        in_use = versions_in_use(session)
-    for code, version, number in in_use:
-        catalogue = control_plane.catalogue
-        is_kept = version in {service.version for service in catalogue.versions(code)}
-        is_offered = code in catalogue and catalogue[code].version == version
-        mark = "*" if is_offered else " " if is_kept else "!"
-        click.echo(f"{mark} {code} {version}: {number}")
 
 
 @main.group()
@@ -193,7 +128,7 @@ def keys() -> None:
 @says_errors
 def rotate() -> None:
     """Add a key and seal every secret anew with it; may be run again when it was ended half-way."""
-    control_plane = _built()
+    control_plane = built()
     keyring = Keyring(control_plane.settings.credential_keys)
     keyring.add_key()
     click.echo(f"sealed {_reseal_all(control_plane, keyring)} secrets anew; old keys still open")
@@ -203,7 +138,7 @@ def rotate() -> None:
 @says_errors
 def forget_old() -> None:
     """Remove every key but the newest, after sealing anew what an old one still seals."""
-    control_plane = _built()
+    control_plane = built()
     keyring = Keyring(control_plane.settings.credential_keys)
     resealed = _reseal_all(control_plane, keyring)
     click.echo(f"sealed {resealed} secrets anew; {keyring.forget_old_keys()} old keys forgotten")
@@ -253,7 +188,7 @@ def inventory(list_all: bool, host: str | None) -> None:
     if host is not None and not list_all:
         click.echo("{}")
         return
-    with _built().db.read() as session:
+    with built().db.read() as session:
         click.echo(json.dumps(ansible_inventory(session), ensure_ascii=False, indent=2))
 
 
@@ -269,6 +204,9 @@ def serve() -> None:
     control_plane = build(settings)
     schema.upgrade(control_plane.db)
     serve_until_stopped(control_plane)
+
+
+main.add_command(services)
 
 
 if __name__ == "__main__":

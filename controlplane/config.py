@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controlplane import engines
+from controlplane.windows import window_in
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -51,9 +52,15 @@ class Settings(BaseSettings):
     job_retry_base_seconds: int = Field(default=5, ge=0)
     cloud_patience_hours: int = Field(default=24, ge=0)
     job_timeout_seconds: int = Field(default=900, ge=10)
+    maintenance_window: str = ""
     tick_seconds: int = Field(default=10, ge=1)
     machines_answer: bool = True
     log_format: Literal["console", "json"] = "console"
+
+    @field_validator("maintenance_window")
+    @classmethod
+    def _is_window(cls, text: str) -> str:
+        return str(window_in(text)) if text else ""
 
     @property
     def database(self) -> str:

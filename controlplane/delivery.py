@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane import audit, backup_jobs
+from controlplane import audit, backup_jobs, upgrade_jobs
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
 from controlplane.bad_ends import BadEnds
@@ -200,7 +200,7 @@ class Delivery:
         except ConfigurationMissing as missing:
             reason = f"this deployment lacks {missing.params['what']}"
             return {}, Refusal(reason, is_final=False)
-        service = self.catalogue.of(job.resource)
+        service = service_of(self.catalogue, job) or self.catalogue.of(job.resource)
 
         def of(state: CredentialState) -> dict[str, str]:
             secrets = opened.get(state, {})
@@ -256,6 +256,9 @@ class Delivery:
                 self._changed(session, job, resource, outputs)
             elif kind == "retire":
                 self._destroyed(session, resource)
+            elif kind == upgrade_jobs.KIND:
+                if upgrade_jobs.complete(session, job, resource, outputs, now):
+                    backup_jobs.meter(session, resource, now)
             elif kind in backup_jobs.KINDS:
                 service = self.catalogue.of(resource)
                 backup_jobs.complete(

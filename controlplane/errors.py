@@ -119,6 +119,12 @@ class SecondPersonAwaited(StateConflict):
     code = "second_person_awaited"
 
 
+class UpgradeOpen(StateConflict):
+    """Another upgrade of the service is not finished. Params: number."""
+
+    code = "upgrade_open"
+
+
 class LeaseEnded(StateConflict):
     """The lease is over: renewing it brings the resource back, nothing else does."""
 

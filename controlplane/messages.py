@@ -31,6 +31,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "此资源已有操作等待第二人复核，请先办理",
         "Something already waits for a second person here; decide on that first",
     ),
+    "upgrade_open": (
+        "此服务已有升级任务 {number} 未结束，请先完成或取消它",
+        "Upgrade {number} of this service is not finished; finish or cancel it first",
+    ),
     "lease_ended": (
         "使用期限已过，请先续期，续期后自动恢复",
         "The lease is over; renew it, and the resource comes back by itself",
@@ -124,6 +128,32 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "has_dependents": (
         "仍有资源依赖它：{names}",
         "Other resources stand on it: {names}",
+    ),
+    # Upgrades
+    "service_unknown": ("没有服务“{service}”", "There is no service {service}"),
+    "version_unknown": (
+        "{service} 没有版本 {version}，现有：{kept}",
+        "{service} has no version {version}; there are {kept}",
+    ),
+    "version_not_newer": ("{version} 不比 {before} 新", "{version} is not newer than {before}"),
+    "upgrade_not_declared": (
+        "{version} 没有声明如何升级到它",
+        "{version} does not declare how an instance is upgraded to it",
+    ),
+    "nothing_to_upgrade": ("没有停留在 {version} 的实例", "No instance stays on {version}"),
+    "group_unreadable": (
+        "“{text}”不是分组：应为 department:代码、zone:网络域、plan:套餐，或以逗号分隔的资源编号",
+        "{text} is no group: write department:CODE, zone:ZONE, plan:PLAN or numbers of resources",
+    ),
+    "group_empty": ("“{text}”未选中任何实例", "{text} selects no instance"),
+    "version_is": ("已是版本 {version}", "It is at version {version}"),
+    "engine_differs": (
+        "新版本的套餐不在同一平台上",
+        "The plan of the new version stands on another engine",
+    ),
+    "nothing_upgradable": (
+        "没有一个实例能够升级，原因见预览",
+        "Not one instance can be upgraded; the preview says why",
     ),
     # Admission
     "pool_short": (

@@ -360,6 +360,8 @@ def is_retryable(job: Job) -> bool:
     if job.resource is None:
         return True
     state = job.resource.state
+    if "upgrade_member_id" in job.payload and "revert" not in job.payload:
+        return False  # it has gone back, or is about to; its campaign tries again
     if "backup_id" in job.payload or "other_id" in job.payload:
         return state not in (ResourceState.FAILED, ResourceState.RETIRED)
     return state in (

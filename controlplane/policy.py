@@ -98,6 +98,8 @@ TABLE: dict[str, dict[Role, Scope]] = {
     "approval.view": {_O: Scope.CITY},
     "job.view": {_E: Scope.CITY, _S: Scope.CITY},
     "job.manage": {_E: Scope.CITY},
+    "upgrade.view": {_E: Scope.CITY, _S: Scope.CITY},
+    "upgrade.manage": {_E: Scope.CITY},
     "pool.view": {_O: Scope.CITY, _E: Scope.CITY, _F: Scope.CITY, _S: Scope.CITY},
     "quota.view": {
         _A: Scope.SUBTREE,

@@ -220,23 +220,30 @@ def _capacity(service: Service, spec: Mapping[str, Any], faults: list[Fault]) ->
 
 
 def _change_faults(service: Service, resource: Resource, spec: dict[str, Any]) -> list[Fault]:
-    """A change must change something, and a volume never shrinks: its data would be cut."""
+    """A change must change something."""
     if spec == resource.spec:
         return [Fault("nothing_changes")]
-    faults = _plan_faults(service, resource, spec)
+    return shrink_faults(service, resource.spec, spec)
+
+
+def shrink_faults(
+    service: Service, before: Mapping[str, Any], spec: Mapping[str, Any]
+) -> list[Fault]:
+    """A volume never shrinks: its data would be cut."""
+    faults = _plan_faults(service, before.get("plan"), spec)
     for name, schema in service.properties.items():
         hints = schema.get("x-ui", {})
         if hints.get("grow_only") and schema.get("type") == "integer":
-            if spec.get(name, 0) < resource.spec.get(name, 0):
+            if spec.get(name, 0) < before.get(name, 0):
                 faults.append(Fault("volume_cannot_shrink", name))
         elif hints.get("grow_only") and schema.get("type") == "array":
-            faults += _row_faults(name, resource.spec.get(name, []), spec.get(name, []))
+            faults += _row_faults(name, before.get(name, []), spec.get(name, []))
     return faults
 
 
-def _plan_faults(service: Service, resource: Resource, spec: dict[str, Any]) -> list[Fault]:
+def _plan_faults(service: Service, before: Any, spec: Mapping[str, Any]) -> list[Fault]:
     """A plan with less storage than the one before would shrink the volume behind it."""
-    before, after = resource.spec.get("plan"), spec.get("plan")
+    after = spec.get("plan")
     if service.engine_of(spec) not in WITH_VOLUMES or not isinstance(before, dict):
         return []
     shrinks = any(

@@ -76,6 +76,7 @@ def serve(control_plane: ControlPlane) -> None:
         control_plane.operations,
         control_plane.custody,
         control_plane.leases,
+        control_plane.upgrading,
         settings,
         clouds,
         control_plane.clock,

@@ -11,6 +11,7 @@ from controlplane.metering import models as metering
 from controlplane.provisioning import models as provisioning
 from controlplane.service_requests import models as service_requests
 from controlplane.tenancy import models as tenancy
+from controlplane.upgrades import models as upgrades
 
 MODULES = (
     admission,
@@ -22,5 +23,6 @@ MODULES = (
     provisioning,
     service_requests,
     tenancy,
+    upgrades,
 )
 ALL_TABLES = Base.metadata.tables

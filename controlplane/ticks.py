@@ -21,6 +21,7 @@ from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
 from controlplane.leases import Leases
 from controlplane.operations import Operations
+from controlplane.upgrading import Upgrading
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Ticks:
         operations: Operations,
         custody: Custody,
         leases: Leases,
+        upgrading: Upgrading,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -54,6 +56,7 @@ class Ticks:
         self.operations = operations
         self.custody = custody
         self.leases = leases
+        self.upgrading = upgrading
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -67,6 +70,7 @@ class Ticks:
             (self.destroy_due, every),
             (self.end_leases, every),
             (self.end_grace, every),
+            (self.advance_upgrades, every),
             (self.back_up_due, every),
             (self.drill_due, every),
             (self.delete_expired_backups, RETENTION_SECONDS),
@@ -111,6 +115,10 @@ class Ticks:
     def end_grace(self) -> int:
         """Starts to end the validity of secrets whose grace time after a rotation is over."""
         return self.operations.end_grace()
+
+    def advance_upgrades(self) -> int:
+        """Begins the instances of running upgrades whose turn it is."""
+        return self.upgrading.advance()
 
     def back_up_due(self) -> int:
         """Starts the backups whose daily moment has come."""

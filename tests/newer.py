@@ -16,6 +16,11 @@ DRILL_2 = (
     ("enum: [small, large]", "enum: [small]"),
     ("fields: [plan, volumes], approval", "fields: [volumes], approval"),
     ("grace_days: 7", "grace_days: 3"),
+    (
+        "actions:\n",
+        "actions:\n  upgrade: {playbook: change.yml, name: {zh: 升级, en: Upgrade}, kind: upgrade,"
+        " restarts: true}\n",
+    ),
 )
 
 

@@ -31,6 +31,14 @@ EVENTS = {
     "restore_proven": _("恢复演练通过"),
     "restore_not_proven": _("恢复演练未通过"),
     "schedule_changed": _("更改备份计划"),
+    "resource_upgrade_begun": _("开始升级"),
+    "resource_upgraded": _("升级完成"),
+    "resource_upgrade_failed": _("升级失败，正在复原"),
+    "upgrade_started": _("启动升级任务"),
+    "upgrade_stopped": _("升级任务停下"),
+    "upgrade_resumed": _("继续升级任务"),
+    "upgrade_cancelled": _("取消升级任务"),
+    "upgrade_finished": _("升级任务完成"),
     "lease_suspended": _("到期停用"),
     "resource_protected": _("设为受保护"),
     "resource_unprotected": _("解除保护"),
@@ -71,6 +79,12 @@ DETAILS = {
     "daily_at": _("每天备份时间"),
     "keep_days": _("保留天数"),
     "act": _("操作"),
+    "service": _("服务"),
+    "older": _("原版本"),
+    "version": _("版本"),
+    "campaign": _("升级任务"),
+    "instances": _("实例数"),
+    "failed": _("失败"),
 }
 DECISIONS = {"agree": _("同意"), "return": _("退回补正"), "refuse": _("不予同意")}
 

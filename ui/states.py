@@ -48,6 +48,20 @@ STATES: dict[str, dict[str, State]] = {
         "failed": State(_("失败"), "red", "circle-x"),
         "cancelled": State(_("已取消"), "grey", "circle-minus"),
     },
+    "upgrade": {
+        "running": State(_("进行中"), "blue", "loader-2", turning=True),
+        "stopped": State(_("已停下"), "amber", "player-pause"),
+        "finished": State(_("已完成"), "green", "circle-check"),
+        "cancelled": State(_("已取消"), "grey", "circle-minus"),
+    },
+    "upgrade_member": {
+        "pending": State(_("未开始"), "grey", "clock"),
+        "running": State(_("升级中"), "blue", "loader-2", turning=True),
+        "going_back": State(_("复原中"), "amber", "arrow-back-up"),
+        "done": State(_("已升级"), "green", "circle-check"),
+        "failed": State(_("失败，已复原"), "red", "circle-x"),
+        "skipped": State(_("跳过"), "grey", "circle-minus"),
+    },
     "backup": {
         "pending": State(_("进行中"), "blue", "loader-2", turning=True),
         "kept": State(_("已保存"), "green", "circle-check"),

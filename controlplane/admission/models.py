@@ -78,7 +78,8 @@ class QuotaBound(Base):
 
 
 class Claim(Base):
-    """What one request claims in one dimension, against its pool and its department's quotas.
+    """What one request, or one member of an upgrade, claims in one dimension, against its pool and
+    its department's quotas.
 
     `amount` may be negative for a change that shrinks: it is then given back only when the change
     is done. State: held, allocated, released.
@@ -87,10 +88,13 @@ class Claim(Base):
     __tablename__ = "claim"
     __table_args__ = (
         sa.UniqueConstraint("request_id", "dimension"),
+        sa.UniqueConstraint("upgrade_member_id", "dimension"),
+        sa.CheckConstraint("(request_id IS NULL) <> (upgrade_member_id IS NULL)", name="one_cause"),
         sa.Index("ix_claim_resource_id_state", "resource_id", "state"),
     )
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    request_id: Mapped[int] = mapped_column(sa.ForeignKey("service_request.id"))
+    request_id: Mapped[int | None] = mapped_column(sa.ForeignKey("service_request.id"))
+    upgrade_member_id: Mapped[int | None] = mapped_column(sa.ForeignKey("upgrade_member.id"))
     resource_id: Mapped[str] = mapped_column(sa.String(36))
     department_id: Mapped[int] = mapped_column(sa.ForeignKey("department.id"), index=True)
     pool_code: Mapped[str] = mapped_column(sa.ForeignKey("pool.code"), index=True)

@@ -8,6 +8,7 @@ quotas', each by id): two writers never wait for each other.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,10 +24,21 @@ from controlplane.tenancy.models import Department
 
 
 @dataclass(frozen=True)
-class Claimant:
-    """For whom capacity is claimed: the request that asks, the resource it is for."""
+class UpgradeMember:
+    """The member of an upgrade that claims, where no request does."""
 
-    request_id: int
+    id: int
+
+
+#: What claims: a request, by its id, or a member of an upgrade.
+Cause = int | UpgradeMember
+
+
+@dataclass(frozen=True)
+class Claimant:
+    """For whom capacity is claimed: what asks, the resource it is for."""
+
+    cause: Cause
     resource_id: str
     department: Department
     zone: str
@@ -81,7 +93,15 @@ def admission_faults(pool: Pool | None, quotas: Iterable[QuotaBound], asked: Vec
     """Every dimension and every bound that is too small, with what is free and what was asked."""
     if pool is None:
         return [Fault("pool_missing")]
-    faults = [
+    rows = list(quotas)
+    faults = _pool_faults(pool, asked) + _missing_quotas(rows, asked)
+    for row in rows:
+        faults += _quota_faults(row, asked.get(row.dimension, 0))
+    return faults
+
+
+def _pool_faults(pool: Pool, asked: Vector) -> list[Fault]:
+    return [
         Fault(
             "pool_short",
             "",
@@ -95,29 +115,63 @@ def admission_faults(pool: Pool | None, quotas: Iterable[QuotaBound], asked: Vec
         )
         for s in shortfalls(asked, [bound_of(b) for b in pool.bounds])
     ]
-    rows = list(quotas)
+
+
+def _missing_quotas(rows: Iterable[QuotaBound], asked: Vector) -> list[Fault]:
     bounded = {row.dimension for row in rows}
-    faults += [
+    return [
         Fault("quota_missing", "", {"dimension": d})
         for d, amount in sorted(asked.items())
         if amount > 0 and d not in bounded
     ]
-    for row in rows:
-        names = {"zh": row.department.name_zh, "en": row.department.name_en}
-        faults += [
-            Fault(
-                "quota_short",
-                "",
-                {
-                    "department": names,
-                    "dimension": s.dimension,
-                    "asked": s.asked,
-                    "free": s.free,
-                    "capacity": s.capacity,
-                },
-            )
-            for s in shortfalls({row.dimension: asked.get(row.dimension, 0)}, [bound_of(row)])
-        ]
+
+
+def _quota_faults(row: QuotaBound, asked: int) -> list[Fault]:
+    return [
+        Fault(
+            "quota_short",
+            "",
+            {
+                "department": {"zh": row.department.name_zh, "en": row.department.name_en},
+                "dimension": s.dimension,
+                "asked": s.asked,
+                "free": s.free,
+                "capacity": s.capacity,
+            },
+        )
+        for s in shortfalls({row.dimension: asked}, [bound_of(row)])
+    ]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What one of many asks for at the same time, in one pool, for one department."""
+
+    pool: Pool
+    department: Department
+    zone: str
+    asked: Vector
+
+
+def faults_together(session: Session, demands: Iterable[Demand]) -> list[Fault]:
+    """Why they do not all fit, each bound asked once for their sum; what one gives back, which it
+    does only when it is done, is no room for another."""
+    pools: dict[str, tuple[Pool, Counter[str]]] = {}
+    quotas: dict[int, tuple[QuotaBound, Counter[str]]] = {}
+    missing: dict[str, Fault] = {}
+    for demand in demands:
+        growing = {d: amount for d, amount in demand.asked.items() if amount > 0}
+        pools.setdefault(demand.pool.code, (demand.pool, Counter()))[1].update(growing)
+        rows = quota_bounds(session, demand.department, demand.zone) if growing else []
+        for row in rows:
+            amount = growing.get(row.dimension, 0)
+            quotas.setdefault(row.id, (row, Counter()))[1].update({row.dimension: amount})
+        for fault in _missing_quotas(rows, growing):
+            missing[str(fault.params["dimension"])] = fault
+    faults = [fault for pool, asked in pools.values() for fault in _pool_faults(pool, asked)]
+    faults += missing.values()
+    for row, asked in quotas.values():
+        faults += _quota_faults(row, asked[row.dimension])
     return faults
 
 
@@ -146,11 +200,11 @@ def _write_claims(
     session: Session, claimant: Claimant, pool: Pool, asked: Vector, now: datetime
 ) -> None:
     """A request held again after a return reuses its claim rows."""
-    existing = {c.dimension: c for c in _claims(session, claimant.request_id)}
+    existing = {c.dimension: c for c in _claims(session, claimant.cause)}
     for dimension, amount in sorted(asked.items()):
         claim = existing.get(dimension)
         if claim is None:
-            claim = Claim(request_id=claimant.request_id, dimension=dimension)
+            claim = Claim(**_named(claimant.cause), dimension=dimension)
             session.add(claim)
         claim.resource_id = claimant.resource_id
         claim.department_id = claimant.department.id
@@ -159,23 +213,24 @@ def _write_claims(
     session.flush()
 
 
-def allocate(session: Session, request_id: int, now: datetime) -> None:
-    """Turns a request's hold into an allocation, at approval. What shrinks stays for `settle`."""
-    growing = [c for c in _claims(session, request_id) if _is_held(c) and c.amount > 0]
+def allocate(session: Session, cause: Cause, now: datetime) -> None:
+    """Turns a hold into an allocation, at approval. What shrinks stays for `settle`."""
+    growing = [c for c in _claims(session, cause) if _is_held(c) and c.amount > 0]
     _shift_claims(session, growing, {c.dimension: (-c.amount, c.amount) for c in growing})
     _mark(session, growing, ClaimState.ALLOCATED, now)
 
 
-def settle(session: Session, request_id: int, now: datetime) -> None:
+def settle(session: Session, cause: Cause, now: datetime) -> None:
     """Gives back what a finished change made smaller."""
-    shrinking = [c for c in _claims(session, request_id) if _is_held(c) and c.amount < 0]
+    shrinking = [c for c in _claims(session, cause) if _is_held(c) and c.amount < 0]
     _shift_claims(session, shrinking, {c.dimension: (0, c.amount) for c in shrinking})
     _mark(session, shrinking, ClaimState.ALLOCATED, now)
 
 
-def release_request(session: Session, request_id: int, now: datetime) -> None:
-    """Gives back all that a request holds or has: refused, withdrawn, returned, failed for good."""
-    claims = _claims(session, request_id)
+def release_request(session: Session, cause: Cause, now: datetime) -> None:
+    """Gives back all that a request or a member holds or has: refused, withdrawn, returned, failed
+    for good."""
+    claims = _claims(session, cause)
     moves = {}
     for claim in claims:
         if claim.state == ClaimState.ALLOCATED:
@@ -210,13 +265,21 @@ def _mark(session: Session, claims: Iterable[Claim], state: ClaimState, now: dat
     session.flush()
 
 
-def _claims(session: Session, request_id: int) -> list[Claim]:
+def _named(cause: Cause) -> dict[str, int]:
+    if isinstance(cause, UpgradeMember):
+        return {"upgrade_member_id": cause.id}
+    return {"request_id": cause}
+
+
+def held_for(session: Session, cause: Cause) -> dict[str, int]:
+    """What is held for a cause and not yet allocated, by dimension."""
+    return {c.dimension: c.amount for c in _claims(session, cause) if _is_held(c)}
+
+
+def _claims(session: Session, cause: Cause) -> list[Claim]:
     return list(
         session.scalars(
-            sa.select(Claim)
-            .where(Claim.request_id == request_id)
-            .order_by(Claim.dimension)
-            .with_for_update()
+            sa.select(Claim).filter_by(**_named(cause)).order_by(Claim.dimension).with_for_update()
         )
     )
 

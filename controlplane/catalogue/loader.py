@@ -170,6 +170,7 @@ def _build(data: Mapping[str, Any], folder: Path, path: str) -> Service:
             Snippet(s["id"], s["title"], s["template"]) for s in data.get("connection", ())
         ),
         backups=_backup_plan(data),
+        maintenance=data.get("maintenance", ""),
         folder=folder,
         path=path,
     )
@@ -211,6 +212,7 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         draws_for=data.get("draws_for"),
         drops_for=data.get("drops_for"),
         engines=tuple(data.get("engines", ())),
+        restarts=data.get("restarts", False),
     )
 
 
@@ -337,6 +339,8 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
             if name not in document.data.get("secrets", ())
         ]
     kinds = [action["kind"] for action in actions.values()]
+    if kinds.count("upgrade") > 1:
+        problems.append(document.problem(["actions"], "more than one action of kind upgrade"))
     if "backups" in document.data:
         problems += [
             document.problem(["backups"], f"there is no action of kind {kind}")

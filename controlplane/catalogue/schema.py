@@ -6,6 +6,7 @@ from typing import Any
 
 from controlplane.declarations import NAMES_SCHEMA
 from controlplane.engines import ENGINES
+from controlplane.windows import PATTERN
 
 CODE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
 ZONES = ("classified", "office", "internet")  # 内网, 专网, 外网
@@ -26,6 +27,7 @@ ACTION: dict[str, Any] = {
                 "restore",
                 "exchange",
                 "drill",
+                "upgrade",
                 "retire",
             ]
         },
@@ -47,6 +49,7 @@ ACTION: dict[str, Any] = {
         "rotates": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
         "grace_hours": {"type": "integer", "minimum": 0, "maximum": 720},
         "followed_by": CODE,
+        "restarts": {"type": "boolean"},
     },
     "required": ["playbook", "name", "kind"],
     "additionalProperties": False,
@@ -150,6 +153,8 @@ SERVICE: dict[str, Any] = {
         "issued_secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
         "connection": {"type": "array", "items": SNIPPET, "minItems": 1},
         "backups": BACKUPS,
+        # When an upgrade may begin, instead of the deployment's own window.
+        "maintenance": {"type": "string", "pattern": PATTERN},
         "resource_name": {"type": "string"},
         "actions": {
             "type": "object",

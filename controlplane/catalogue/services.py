@@ -65,6 +65,8 @@ class Action:
     draws_for: str | None = None
     drops_for: str | None = None
     engines: tuple[str, ...] = ()
+    #: Of an upgrade: whether whoever is connected is cut off for a moment.
+    restarts: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Service:
     issued_secrets: tuple[str, ...]
     connection: tuple[Snippet, ...]
     backups: BackupPlan | None
+    #: When an upgrade to this version may begin; empty: as the deployment says.
+    maintenance: str
     folder: Path = field(repr=False, compare=False)
     #: The folder as seen from that of all services: where its playbooks are.
     path: str = field(repr=False, compare=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -67,6 +67,16 @@ def load_segments(session: Session) -> dict[str, list[PriceSegment]]:
         sa.select(Price.item, Price.micro_yuan_per_hour, Price.unit_quantity, Price.t0)
     )
     return price_segments((item, micro, unit, t0) for item, micro, unit, t0 in rows)
+
+
+def quotes(
+    segments: Mapping[str, list[PriceSegment]],
+    capacities: Iterable[Mapping[str, int]],
+    at: datetime,
+) -> list[int]:
+    """Micro-yuan a month (730 hours) for holding each of several capacities."""
+    second = epoch_seconds(at)
+    return [sum(quote_month(held, segments, second).values()) for held in capacities]
 
 
 def quote(session: Session, capacity: Mapping[str, int], at: datetime) -> dict[str, int]:

@@ -21,6 +21,7 @@ def seal(city: City) -> int:
         control_plane.operations,
         control_plane.custody,
         control_plane.leases,
+        control_plane.upgrading,
         control_plane.settings,
         {},
         city.clock,

@@ -359,6 +359,7 @@ def run_control_plane(
         control_plane.operations,
         control_plane.custody,
         control_plane.leases,
+        control_plane.upgrading,
         settings,
         drivers,
         clock,

@@ -39,6 +39,8 @@ resource.second            S        -        C        -        -        -
 approval.view              -        C        -        -        -        -
 job.view                   -        -        C        -        C        -
 job.manage                 -        -        C        -        -        -
+upgrade.view               -        -        C        -        C        -
+upgrade.manage             -        -        C        -        -        -
 pool.view                  -        C        C        C        C        -
 quota.view                 S        C        C        C        C        C
 month.view                 S        -        -        C        C        -
