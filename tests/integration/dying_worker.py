@@ -20,14 +20,12 @@ from controlplane.delivery import Delivery, Run
 from controlplane.provisioning.service import Step
 from controlplane.worker import Worker
 
+#: Between them lies at most one transaction.
 MOMENTS = (
-    "before_claim",
     "after_claim",
     "run_started",
-    "task_begun",
     "task_under_way",
     "run_ended",
-    "completed",
 )
 #: Long enough for a port and a server to be asked for, too short for the run's end.
 UNDER_WAY_SECONDS = 0.8
@@ -41,8 +39,6 @@ class DyingDelivery(Delivery):
     moment = ""
 
     def claim(self, worker: str) -> Run | None:
-        if self.moment == "before_claim":
-            die()
         run = super().claim(worker)
         if run is not None and self.moment == "after_claim":
             die()
@@ -56,11 +52,8 @@ class DyingDelivery(Delivery):
     def record_steps(self, run: Run, steps: Iterable[Step]) -> None:
         steps = list(steps)
         super().record_steps(run, steps)
-        if any(step.ordinal > 0 for step in steps):
-            if self.moment == "task_begun":
-                die()
-            if self.moment == "task_under_way":
-                threading.Timer(UNDER_WAY_SECONDS, die).start()
+        if any(step.ordinal > 0 for step in steps) and self.moment == "task_under_way":
+            threading.Timer(UNDER_WAY_SECONDS, die).start()
 
     def complete(
         self, run: Run, outputs: Mapping[str, Any], secrets: Mapping[str, str] | None = None
@@ -68,8 +61,6 @@ class DyingDelivery(Delivery):
         if self.moment == "run_ended":
             die()
         super().complete(run, outputs, secrets)
-        if self.moment == "completed":
-            die()
 
 
 def main() -> None:

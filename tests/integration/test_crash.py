@@ -91,9 +91,8 @@ def test_an_order_is_delivered_once(city: LiveCity, tmp_path: Path, moment: str)
     is_made_once(city, city.fulfilled(request_id))
 
 
-@pytest.mark.parametrize("moment", ["task_under_way", "run_ended"])
-def test_a_change_and_a_retirement_are_done_once(
-    city: LiveCity, tmp_path: Path, moment: str
+def test_a_change_and_a_retirement_are_done_once_though_each_is_killed_twice(
+    city: LiveCity, tmp_path: Path
 ) -> None:
     request_id = city.order(data_volumes=DISK)
     city.start_worker()
@@ -104,7 +103,8 @@ def test_a_change_and_a_retirement_are_done_once(
     request_id = city.change(
         resource_id, plan="large", data_volumes=[{"size_gib": 3, "type": "standard"}]
     )
-    killed_worker(city, tmp_path, moment)
+    killed_worker(city, tmp_path, "task_under_way")
+    killed_worker(city, tmp_path, "run_ended")
     city.start_worker()
     city.fulfilled(request_id)
     city.worker.stop()
@@ -115,7 +115,8 @@ def test_a_change_and_a_retirement_are_done_once(
 
     name = city.resource(resource_id).name
     city.control_plane.operations.retire_now(city.person("chengang"), resource_id, name)
-    killed_worker(city, tmp_path, moment)
+    killed_worker(city, tmp_path, "task_under_way")
+    killed_worker(city, tmp_path, "run_ended")
     city.start_worker()
     city.idle()
     assert city.servers(resource_id) == []

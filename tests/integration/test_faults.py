@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,44 +95,55 @@ def test_an_answer_beyond_the_time_limit_costs_one_try(city: LiveCity, proxy: Fa
 # --- the cloud errs -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("service", "method", "path"),
-    [
-        ("compute", "POST", "/servers$"),
+@contextmanager
+def tries(city: LiveCity, at_most: int) -> Iterator[None]:
+    """Orders of this block are tried so often."""
+    settings = city.control_plane.settings
+    before = settings.job_attempts_max
+    settings.job_attempts_max = at_most
+    try:
+        yield
+    finally:
+        settings.job_attempts_max = before
+
+
+def test_errors_500_are_got_over_one_after_the_other(city: LiveCity, proxy: FaultProxy) -> None:
+    calls = (
         ("network", "POST", "/ports$"),
         ("block-storage", "POST", "/volumes$"),
+        ("compute", "POST", "/servers$"),
         ("compute", "GET", "/servers"),
-    ],
-)
-def test_an_error_500_is_got_over(
-    city: LiveCity, proxy: FaultProxy, service: str, method: str, path: str
-) -> None:
-    volumes = [{"size_gib": 1, "type": "standard"}]
-    with proxy.fault(service, method=method, path=path, status=500, times=1) as fault:
-        resource_id = city.delivered_vm(data_volumes=volumes)
-    assert fault.hits == 1
+    )
+    with tries(city, len(calls) + 1), ExitStack() as stack:
+        faults = [
+            stack.enter_context(proxy.fault(service, method=method, path=path, status=500, times=1))
+            for service, method, path in calls
+        ]
+        resource_id = city.delivered_vm(data_volumes=[{"size_gib": 1, "type": "standard"}])
+    assert [fault.hits for fault in faults] == [1] * len(calls)
     assert city.server(resource_id).status == "ACTIVE"
     assert len(city.volumes(resource_id)) == 1
 
 
-@pytest.mark.parametrize(
-    ("service", "path"),
-    [
-        ("compute", "/servers$"),
-        ("compute", "/os-volume_attachments$"),
+def test_lost_answers_make_nothing_twice(city: LiveCity, proxy: FaultProxy) -> None:
+    calls = (
         ("network", "/ports$"),
         ("network", "/floatingips$"),
         ("block-storage", "/volumes$"),
-    ],
-)
-def test_a_lost_answer_makes_nothing_twice(
-    city: LiveCity, proxy: FaultProxy, service: str, path: str
-) -> None:
-    with proxy.fault(service, method="POST", path=path, loses_answer=True, times=1) as fault:
+        ("compute", "/servers$"),
+        ("compute", "/os-volume_attachments$"),
+    )
+    with tries(city, len(calls) + 1), ExitStack() as stack:
+        faults = [
+            stack.enter_context(
+                proxy.fault(service, method="POST", path=path, loses_answer=True, times=1)
+            )
+            for service, path in calls
+        ]
         resource_id = city.delivered_vm(
             data_volumes=[{"size_gib": 1, "type": "standard"}], floating_address=True
         )
-    assert fault.hits == 1
+    assert [fault.hits for fault in faults] == [1] * len(calls)
     assert city.server(resource_id).status == "ACTIVE"
     assert len(city.volumes(resource_id)) == 1
     assert len(city.floating_addresses(resource_id)) == 1
@@ -154,9 +165,8 @@ def test_an_error_that_stays_ends_the_order_and_leaves_nothing(
 
 def test_the_cloud_s_own_quota_is_a_readable_reason(city: LiveCity) -> None:
     """Somebody lowered the project's quota by hand: we admitted what the cloud refuses."""
-    city.delivered_vm()
     project_id = city.project_id()
-    city.admin.compute.update_quota_set(project_id, cores=1)
+    city.admin.compute.update_quota_set(project_id, cores=0)
     try:
         request_id = city.order()
         assert city.ended(request_id).state == "failed"
