@@ -1,17 +1,21 @@
-"""`make test` and `make lint`: every check in its order, each step with its time, the first failure
-shown in full and the rest left out."""
+"""`make test`, `make test-lab` and `make lint`: every check with its time, the first failure shown
+in full and the rest left out."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
+import sqlalchemy as sa
 from rich.console import Console
 
 from lab import settings, vagrant
@@ -25,10 +29,15 @@ from ui import assets
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
-#: One more than a small machine has cores: a test that waits for a lease or a cloud needs none.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
+#: Two tracks of these have more workers than a small machine has cores: some always wait.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 #: The tests of a file share what it has set up on the cloud.
 FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+
+#: Four databases a second are made and dropped: without waiting for the disk.
+CARELESS = tuple(
+    f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes", "synchronous_commit")
+)
 
 console = Console(highlight=False)
 
@@ -64,23 +73,30 @@ def lint_steps() -> list[Step]:
     ]
 
 
-def test_steps() -> list[Step]:
+def tracks() -> list[list[Step]]:
+    """What runs beside one another: tests of a cloud wait for it, and leave the cores to others."""
+    functional = (*PYTEST, *SIDE_BY_SIDE, "tests/functional")
     return [
-        Step("unit", (*PYTEST, "tests/unit"), says=True),
-        Step("functional, SQLite", (*PYTEST, *SIDE_BY_SIDE, "tests/functional"), says=True),
-        Step(
-            "functional, PostgreSQL",
-            (*PYTEST, *SIDE_BY_SIDE, "-m", "not any_database", "tests/functional"),
-            _postgresql,
-            says=True,
-        ),
-        Step(
-            "integration, OpenStack",
-            (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/integration"),
-            _openstack,
-            says=True,
-        ),
-        Step("browser", (*PYTEST, *SIDE_BY_SIDE, "tests/browser"), _browser, says=True),
+        [
+            *lint_steps(),
+            Step(
+                "integration, OpenStack",
+                (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/integration"),
+                _openstack,
+                says=True,
+            ),
+        ],
+        [
+            Step("unit", (*PYTEST, "tests/unit"), says=True),
+            Step("functional, SQLite", functional, says=True),
+            Step(
+                "functional, PostgreSQL",
+                (*functional, "-m", "not any_database"),
+                _postgresql,
+                says=True,
+            ),
+            Step("browser", (*PYTEST, *SIDE_BY_SIDE, "tests/browser"), _browser, says=True),
+        ],
     ]
 
 
@@ -105,45 +121,93 @@ def _vagrant() -> dict[str, str]:
     return {"VAGRANT_DOTFILE_PATH": str(vagrant.TOOLS / "vagrant-state")}
 
 
+def test_home() -> settings.Settings:
+    """A lab for tests alone: APIs without machines, which is quick and the same for every user."""
+    chosen = {"LAB_HOME": f"var/{settings.TEST_HOME}", "LAB_DATA_PLANE": "none"}
+    return settings.load(environment={**os.environ, **chosen})
+
+
 def _postgresql() -> dict[str, str]:
-    return {"TEST_POSTGRESQL_URL": postgresql.start(settings.load(), Progress(console)).url}
+    """A server of the tests' own: what it holds need not outlive a power cut."""
+    url = postgresql.start(test_home(), Progress(console)).url
+    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in (*CARELESS, "SELECT pg_reload_conf()"):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    return {"TEST_POSTGRESQL_URL": url}
 
 
 def _openstack() -> dict[str, str]:
-    """Integration tests need the APIs, not machines: quick, and the same for every user."""
-    os.environ["LAB_DATA_PLANE"] = "none"
-    os.environ["LAB_HOME"] = f"var/{settings.TEST_HOME}"
-    configured, progress = settings.load(), Progress(console)
-    status = cloud.start(configured, progress)
-    return {"TEST_CLOUDS_YAML": status.clouds_yaml}
+    return {"TEST_CLOUDS_YAML": cloud.start(test_home(), Progress(console)).clouds_yaml}
 
 
 def _browser() -> dict[str, str]:
     return {"TEST_CHROMIUM": ensure_browser(Progress(console))}
 
 
-def run(steps: list[Step]) -> None:
-    """Raises LabError at the first step that fails, after showing all it said."""
-    for step in steps:
+class Runner:
+    """Runs tracks of steps beside one another; the first failure ends them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._failed: str | None = None
+
+    def run(self, tracks: Sequence[Sequence[Step]]) -> None:
+        """Raises LabError for the first step that fails, after showing all it said."""
+        with ThreadPoolExecutor(len(tracks)) as pool:
+            for ended in [pool.submit(self._follow, steps) for steps in tracks]:
+                ended.result()
+        if self._failed is not None:
+            raise LabError(self._failed)
+
+    def _follow(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            try:
+                environment = {**os.environ, **step.before(), **step.environment}
+            except LabError as error:
+                self._fail(f"{step.name}: {error}")
+                return
+            if not self._do(step, environment):
+                return
+
+    def _do(self, step: Step, environment: Mapping[str, str]) -> bool:
+        """Whether it passed, and nothing else has failed meanwhile."""
         started_s = time.monotonic()
-        environment = {**os.environ, **step.before(), **step.environment}
-        done = subprocess.run(
-            step.command,
-            cwd=CHECKOUT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        with self._lock:
+            if self._failed is not None:
+                return False
+            process = subprocess.Popen(
+                step.command,
+                cwd=CHECKOUT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            self._running.add(process)
+        said, _ = process.communicate()
         seconds = time.monotonic() - started_s
-        mark = "[red]✗[/]" if done.returncode else "[green]✓[/]"
-        console.print(f"  {mark} {step.name:<44} {seconds:6.1f} s")
-        if done.returncode:
-            console.print(done.stdout, markup=False, soft_wrap=True)
-            raise LabError(f"{step.name} failed")
-        if step.says:
-            console.print("    " + done.stdout.strip().splitlines()[-1], markup=False)
+        with self._lock:
+            self._running.discard(process)
+            if self._failed is not None:
+                return False
+            mark = "[red]✗[/]" if process.returncode else "[green]✓[/]"
+            console.print(f"  {mark} {step.name:<44} {seconds:6.1f} s")
+            if process.returncode:
+                console.print(said, markup=False, soft_wrap=True)
+            elif step.says:
+                console.print("    " + said.strip().splitlines()[-1], markup=False)
+        if process.returncode:
+            self._fail(f"{step.name} failed")
+        return process.returncode == 0
+
+    def _fail(self, reason: str) -> None:
+        with self._lock:
+            self._failed = self._failed or reason
+            for process in self._running:
+                process.send_signal(signal.SIGINT)
 
 
 @click.command()
@@ -153,12 +217,12 @@ def main(what: str, part: str) -> None:
     """Lint; lint and all tests that need no real machines; or the tests of the lab's real parts."""
     try:
         assets.build()
-        steps = {
-            "lint": lint_steps,
-            "all": lambda: [*lint_steps(), *test_steps()],
-            "lab": lambda: lab_steps(part),
+        chosen = {
+            "lint": lambda: [lint_steps()],
+            "all": tracks,
+            "lab": lambda: [lab_steps(part)],
         }
-        run(steps[what]())
+        Runner().run(chosen[what]())
     except LabError as error:
         console.print(f"[red]error:[/] {error}")
         sys.exit(1)
@@ -168,12 +232,9 @@ def main(what: str, part: str) -> None:
 
 
 def _stop_what_tests_stood_on() -> None:
-    quiet, configured = Progress(console, quiet=True), settings.load()
+    quiet, configured = Progress(console, quiet=True), test_home()
+    cloud.stop(configured, quiet)
     shared.stop(shared.ENGINES, configured, quiet)
-    if os.environ.get("LAB_HOME") == f"var/{settings.TEST_HOME}":
-        cloud.stop(configured, quiet)
-        own = {k: v for k, v in os.environ.items() if k != "LAB_HOME"}
-        shared.stop(shared.ENGINES, settings.load(environment=own), quiet)
 
 
 if __name__ == "__main__":

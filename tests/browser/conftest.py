@@ -21,6 +21,7 @@ from tests.functional.depot import SERVICES, Depot
 from ui import assets
 
 WIDE, PHONE = 1440, 390
+HEIGHTS = {WIDE: 960, PHONE: 844}
 
 
 @pytest.fixture(scope="session")
@@ -105,9 +106,8 @@ def visit(
     script: bool = True,
 ) -> Visit:
     """Signs `login` in through the sign-in page; `script` False: in a browser that runs none."""
-    height = 960 if width == WIDE else 844
     context = browser.new_context(
-        viewport={"width": width, "height": height}, java_script_enabled=script
+        viewport={"width": width, "height": HEIGHTS[width]}, java_script_enabled=script
     )
     context.add_cookies([{"name": "language", "value": language, "url": site.url}])
     page = context.new_page()
