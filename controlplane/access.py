@@ -1,5 +1,4 @@
-"""What a playbook run is given to get into a cloud: files that only it may read, and where they
-are told."""
+"""What passes between drivers and the rest: how a run gets into a cloud, what pods write."""
 
 from __future__ import annotations
 
@@ -18,3 +17,14 @@ class Access:
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     inventory: Path | None = None
+
+
+@dataclass(frozen=True)
+class PodLog:
+    """The end of what one pod has written; `is_cut`: there was more."""
+
+    pod: str
+    is_ready: bool
+    restarts: int
+    text: str
+    is_cut: bool

@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ from controlplane.delivery import Delivery
 from controlplane.engines import KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.leases import Leases
+from controlplane.logs import Logs
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
 from controlplane.upgrading import Upgrading
+from controlplane.uploading import Uploads
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class ControlPlane:
     protecting: Protecting
     leases: Leases
     upgrading: Upgrading
+    uploads: Uploads
+    logs: Logs
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -72,12 +77,31 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         protecting=Protecting(db, operations, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
         upgrading=Upgrading(db, catalogue, settings, clock),
+        uploads=Uploads(db, settings, clock),
+        logs=Logs(db, catalogue, partial(cloud_of_engine, settings)),
+    )
+
+
+@cache
+def kubernetes_cloud(kubeconfig: Path, inventory: Path | None, run_seconds: int) -> Any:
+    """The driver of a cluster; one in a process, for it keeps its connections."""
+    from controlplane.drivers.kubernetes import KubernetesCloud
+
+    return KubernetesCloud(kubeconfig, inventory, run_seconds)
+
+
+def cloud_of_engine(settings: Settings, engine: str) -> Any:
+    """The driver by which pages look into a cloud; None where there is none to look into."""
+    if engine != KUBERNETES or settings.kubeconfig is None:
+        return None
+    told = settings.kubernetes_inventory
+    return kubernetes_cloud(
+        settings.kubeconfig.resolve(), told and told.resolve(), settings.job_timeout_seconds
     )
 
 
 def build_clouds(settings: Settings) -> Mapping[str, Any]:
     """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
-    from controlplane.drivers.kubernetes import KubernetesCloud
     from controlplane.drivers.openstack import OpenStackCloud
     from controlplane.drivers.shared import SharedServices
 
@@ -91,10 +115,7 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
     if settings.shared_inventory is not None:
         clouds[SHARED] = SharedServices(settings.shared_inventory.resolve())
     if settings.kubeconfig is not None:
-        told = settings.kubernetes_inventory
-        clouds[KUBERNETES] = KubernetesCloud(
-            settings.kubeconfig.resolve(), told and told.resolve(), settings.job_timeout_seconds
-        )
+        clouds[KUBERNETES] = cloud_of_engine(settings, KUBERNETES)
     return clouds
 
 

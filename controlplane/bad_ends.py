@@ -73,6 +73,7 @@ class BadEnds:
         assert job.request_id is not None
         if not began:
             resource.state = job.payload["resume_state"]
+            resource.parent_id = parent_in(self.catalogue.of(resource), resource.spec)
             admission.release_request(session, job.request_id, self.clock())
             return
         service = self.catalogue.of(resource)

@@ -33,6 +33,12 @@ class Settings(BaseSettings):
     backup_store_reserve_mib: int = Field(default=1024, ge=0)
     backup_timeout_minutes: int = Field(default=240, ge=1)
     backup_store_warn_percent: int = Field(default=15, ge=0, le=99)
+    upload_store: Path | None = None
+    upload_store_reserve_mib: int = Field(default=512, ge=0)
+    upload_max_mib: int = Field(default=16, ge=1, le=64)
+    upload_unpacked_max_mib: int = Field(default=128, ge=1, le=1024)
+    upload_members_max: int = Field(default=20_000, ge=1, le=200_000)
+    upload_department_max_mib: int = Field(default=512, ge=1)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
@@ -91,6 +97,11 @@ class Settings(BaseSettings):
     def backups_dir(self) -> Path:
         """The backup store: in production a disk or share of its own, mounted on every worker."""
         return self.backup_store or self.var_dir / "backups"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """The store of uploads: with workers on several hosts a share that each of them mounts."""
+        return self.upload_store or self.var_dir / "uploads"
 
     @property
     def services_dir(self) -> Path:

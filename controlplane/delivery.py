@@ -26,7 +26,7 @@ from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState, account_secret, is_of
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
-from controlplane.jobs import parent_in, service_of, sync_quota
+from controlplane.jobs import follow_rotation, parent_in, service_of, sync_quota
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
@@ -38,6 +38,7 @@ from controlplane.provisioning.rules import (
 from controlplane.provisioning.service import Step
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
+from controlplane.supplying import spec_of, supplies
 from controlplane.telling import extravars
 
 #: How long a job waits whose service this process does not know.
@@ -158,6 +159,8 @@ class Delivery:
         action = self._action(job)
         secrets, missing_key = self._secrets(session, job, action)
         archive, no_archive = self._archive(session, job)
+        given, lack = supplies(session, self.settings, self.catalogue, job)
+        lacking = Refusal(lack, is_final=False) if lack else None
         return Run(
             job_id=job.id,
             job_number=job.number,
@@ -167,12 +170,15 @@ class Delivery:
             playbook=job.playbook,
             cloud=site.cloud,
             project=site.project,
-            extravars={**extravars(session, self.catalogue, job, site, pool), **secrets, **archive},
+            extravars=extravars(session, self.catalogue, job, site, pool)
+            | secrets
+            | archive
+            | given,
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             timeout_seconds=self._timeout_seconds(bool(archive)),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
-            refusal=_end_of(job) or missing_key or no_archive,
+            refusal=_end_of(job) or missing_key or no_archive or lacking,
         )
 
     def _timeout_seconds(self, moves_data: bool) -> int:
@@ -297,6 +303,7 @@ class Delivery:
         resource.state = job.payload["resume_state"]
         resource.outputs = {**resource.outputs, **outputs}
         assert job.request_id is not None
+        resource.parent_id = parent_in(self.catalogue.of(resource), spec_of(job))
         if job.payload.get("revert"):
             admission.release_request(session, job.request_id, self.clock())
             return
@@ -317,6 +324,7 @@ class Delivery:
         if action is not None and action.rotates:
             grace = timedelta(hours=action.grace_hours)
             credentials.promote(session, resource.id, self.clock(), grace)
+            follow_rotation(session, self.catalogue, self.settings, resource, self.clock())
         if action is not None:
             credentials.keep_accounts(session, resource.id, action, job.payload.get("inputs", {}))
         if job.payload.get("ends_grace"):

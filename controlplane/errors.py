@@ -113,6 +113,12 @@ class NoBackups(StateConflict):
     code = "no_backups"
 
 
+class NoLogs(StateConflict):
+    """Nothing of the resource writes a log that can be shown."""
+
+    code = "no_logs"
+
+
 class SecondPersonAwaited(StateConflict):
     """Something was asked of this resource already that waits for a second person."""
 

@@ -25,6 +25,10 @@ from controlplane.tenancy.models import Department
 
 ONBOARD_PLAYBOOK = "ops/onboard.yml"
 SYNC_QUOTA_PLAYBOOK = "ops/sync_quota.yml"
+#: Sources of fields that name what a resource stands on.
+PARENT_SOURCES = ("my_vms", "my_databases")
+#: Stopped, a resource takes what is in force when it starts again.
+FOLLOWING_STATES = (ResourceState.BUILDING, ResourceState.ACTIVE, ResourceState.CHANGING)
 PLATFORM = "platform"  # the `service` of jobs that belong to no service
 
 
@@ -115,6 +119,7 @@ def start_delivery(
             "previous_spec": resource.spec,
             "resume_state": resource.state,
         }
+        stand_on(session, resource, parent_in(service, request.spec))
         resource.state = ResourceState.CHANGING
     return enqueue_action(
         session, settings, service, action, resource, now, payload, request_id=request.id
@@ -162,9 +167,9 @@ def _new_resource(
 
 
 def parent_in(service: Service, spec: Mapping[str, Any]) -> str | None:
-    """The resource that a spec makes its own stand on: a field whose source is my VMs."""
+    """The resource that a spec makes its own stand on: a field whose source is one of those."""
     for name, schema in service.properties.items():
-        if schema.get("x-ui", {}).get("source") == "my_vms" and spec.get(name):
+        if schema.get("x-ui", {}).get("source") in PARENT_SOURCES and spec.get(name):
             return str(spec[name])
     return None
 
@@ -207,3 +212,22 @@ def enqueue_action(
         resource=resource,
         site=onboard_department(session, settings, department, pool, now),
     )
+
+
+def follow_rotation(
+    session: Session,
+    catalogue: Catalogue,
+    settings: Settings,
+    parent: Resource,
+    now: datetime,
+) -> None:
+    """Whatever stands on a resource with new secrets takes them, the old ones being valid still.
+
+    The job names no spec: it keeps the one its resource has when its turn comes.
+    """
+    for resource in provisioning.dependents(session, parent.id):
+        service = catalogue.find(resource)
+        action = service.rotation_follower if service else None
+        takes_part = resource.state in FOLLOWING_STATES
+        if service is not None and action is not None and takes_part:
+            enqueue_action(session, settings, service, action, resource, now, {"to_state": None})

@@ -65,6 +65,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "此套餐不能从备份恢复，请选共享套餐",
         "This plan cannot restore a backup; choose a shared one",
     ),
+    "no_logs": ("此资源没有可查看的日志", "This resource has no log to look at"),
     "no_backups": ("此服务不提供备份", "This service has no backups"),
     "backup_unusable": (
         "备份 {number} {why}，未作任何更改",
@@ -107,6 +108,54 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Not offered: this platform has no {engine} yet",
     ),
     "zone_not_offered": ("此服务不在该网络域提供", "This service is not offered in that zone"),
+    # Uploads
+    "upload_not_archive": (
+        "不是可用的压缩包，请上传 tar.gz 或 zip",
+        "Not an archive that can be used; upload a tar.gz or a zip",
+    ),
+    "upload_damaged": (
+        "压缩包已损坏，无法完整读取",
+        "The archive is damaged: it cannot be read to its end",
+    ),
+    "upload_too_large": ("文件不能大于 {limit} MiB", "The file may have at most {limit} MiB"),
+    "upload_unpacked_too_large": (
+        "解压后不能大于 {limit} MiB",
+        "Unpacked it may come to at most {limit} MiB",
+    ),
+    "upload_too_many": (
+        "压缩包内最多 {limit} 个文件和目录",
+        "The archive may hold at most {limit} files and folders",
+    ),
+    "upload_empty": ("压缩包内没有文件", "The archive holds no file"),
+    "upload_outside": (
+        "“{name}”指向压缩包以外的位置",
+        "“{name}” leads out of the archive",
+    ),
+    "upload_link": (
+        "“{name}”是链接，请改为文件本身",
+        "“{name}” is a link; put the file itself in its place",
+    ),
+    "upload_special": (
+        "“{name}”是设备或管道，不能部署",
+        "“{name}” is a device or a pipe and cannot be deployed",
+    ),
+    "upload_bad_name": (
+        "“{name}”的文件名过长，或含反斜杠、控制字符",
+        "“{name}” is too long a name, or holds backslashes or control characters",
+    ),
+    "upload_encrypted": ("“{name}”已加密，无法检查", "“{name}” is encrypted and cannot be checked"),
+    "upload_twice": (
+        "“{name}”在压缩包内出现两次",
+        "“{name}” stands in the archive twice",
+    ),
+    "upload_no_room": (
+        "上传存储空间不足，请联系平台管理员",
+        "The store of uploads has no room; tell the platform's engineers",
+    ),
+    "upload_department_full": (
+        "本部门的上传件合计不能超过 {limit} MiB",
+        "The department's uploads may come to at most {limit} MiB together",
+    ),
     "opinion_required": ("退回或不予同意必须写明理由", "Returning or refusing needs a reason"),
     "confirmation_differs": (
         "输入的名称与资源名称不一致",

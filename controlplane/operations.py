@@ -15,6 +15,7 @@ from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
 from controlplane.catalogue.versions import Catalogue
+from controlplane.choices import live_choices
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -32,7 +33,6 @@ from controlplane.errors import (
 from controlplane.guarding import actor_of, ask_second_person, lock_for
 from controlplane.jobs import enqueue_action, parent_in, stand_on
 from controlplane.policy import Subject
-from controlplane.preparing import live_choices
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.guards import GuardedAct, name_faults, needs_second_person
 from controlplane.provisioning.models import Job, Resource

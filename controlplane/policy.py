@@ -88,6 +88,7 @@ TABLE: dict[str, dict[Role, Scope]] = {
     "resource.renew": {_A: Scope.SUBTREE},
     "resource.retire": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "resource.connect": {_A: Scope.SUBTREE},
+    "resource.logs": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "resource.retire_now": {_E: Scope.CITY},
     "backup.view": {_A: Scope.SUBTREE, _E: Scope.CITY, _S: Scope.CITY},
     "backup.take": {_A: Scope.SUBTREE, _E: Scope.CITY},

@@ -19,19 +19,17 @@ from controlplane.admission import service as admission
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.admission.rules import difference
 from controlplane.approval.models import ApprovalChain
-from controlplane.backups.models import Backup
-from controlplane.backups.rules import RESTORE_FROM, BackupState
+from controlplane.backups.rules import RESTORE_FROM
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
 from controlplane.catalogue.versions import Catalogue
-from controlplane.clock import LOCAL_ZONE
+from controlplane.choices import Choice, live_choices
 from controlplane.engines import WITH_VOLUMES
 from controlplane.errors import Fault, NotFound, StateConflict
 from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Resource
-from controlplane.provisioning.rules import ResourceState
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
 from controlplane.service_requests.service import Asked
@@ -39,14 +37,6 @@ from controlplane.tenancy.models import Department, Office
 
 if TYPE_CHECKING:
     from controlplane.pipeline import Ask
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A value that a field with a live source may take, with the words beside it."""
-
-    value: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +104,7 @@ def prepare(
     before = service.form_of(resource.spec) if resource else {}
     spec = service.spec_of({**before, **ask.form})
     stands_on = service.engine_of(resource.spec) if resource else None
-    choices = live_choices(session, service, action, department, zone, stands_on)
+    choices = live_choices(session, service, action, department, zone, stands_on, resource=resource)
     schema = service.form_schema(action)
     faults = check_form(schema, ask.form, {n: [c.value for c in cs] for n, cs in choices.items()})
     if zone not in service.zones:
@@ -331,97 +321,3 @@ def steps_ahead(session: Session, chain_code: str | None) -> tuple[StepAhead, ..
         for step in chain.steps
         if step["office"] in offices
     )
-
-
-#: Choices that are the further accounts of the resource in hand.
-ACCOUNTS = "accounts"
-
-
-def live_choices(
-    session: Session,
-    service: Service,
-    action: Action,
-    department: Department,
-    zone: str,
-    stands_on: str | None = None,
-    outputs: Mapping[str, Any] | None = None,
-) -> dict[str, list[Choice]]:
-    """Values of the fields whose choices come from the present state, by field.
-
-    `stands_on` is the engine of the resource that the action is for: its plan changes within that
-    engine. None for a new one, which may stand on any engine that this deployment has. `outputs`
-    are what was delivered of it.
-    """
-    fields = service.form_schema(action)["properties"]
-    choices = {
-        name: _SOURCES[schema["x-ui"]["source"]](
-            session, department, zone, service, stands_on or service.engine
-        )
-        for name, schema in fields.items()
-        if schema.get("x-ui", {}).get("source") in _SOURCES
-    }
-    choices |= {
-        name: [Choice(a["name"], a["name"]) for a in (outputs or {}).get("accounts") or ()]
-        for name, schema in fields.items()
-        if schema.get("x-ui", {}).get("source") == ACCOUNTS
-    }
-    if "plan" in fields and service.plans:
-        plans = service.plans_on([stands_on] if stands_on else service.offered_engines)
-        choices["plan"] = [Choice(code, plan["name"]["zh"]) for code, plan in plans.items()]
-    return choices
-
-
-def _images(
-    session: Session, _department: Department, zone: str, _service: Service, engine: str
-) -> list[Choice]:
-    """Images that every pool of the zone offers (the pool is chosen after the form is filled)."""
-    offered = [p.cloud_images or [] for p in admission.candidate_pools(session, zone, engine)]
-    names = [{i["name"] for i in images} for images in offered]
-    common = set.intersection(*names) if names else set()
-    titles = {i["name"]: i.get("title") or i["name"] for images in offered for i in images}
-    return [Choice(name, titles[name]) for name in sorted(common)]
-
-
-def _my_vms(
-    session: Session, department: Department, zone: str, _service: Service, _engine: str
-) -> list[Choice]:
-    rows = session.scalars(
-        sa.select(Resource)
-        .where(
-            Resource.department_id == department.id,
-            Resource.zone == zone,
-            Resource.service == "vm",
-            Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
-        )
-        .order_by(Resource.number)
-        .limit(500)
-    )
-    return [Choice(r.id, f"{r.name}（{r.number}）") for r in rows]
-
-
-def _my_backups(
-    session: Session, department: Department, zone: str, service: Service, _engine: str
-) -> list[Choice]:
-    """Backups of the department's resources of the same service, also of destroyed ones."""
-    rows = session.scalars(
-        sa.select(Backup)
-        .join(Resource, Resource.id == Backup.resource_id)
-        .where(
-            Resource.department_id == department.id,
-            Resource.zone == zone,
-            Resource.service == service.code,
-            Backup.state == BackupState.KEPT,
-        )
-        .order_by(Backup.taken_at.desc())
-        .limit(500)
-    )
-    return [
-        Choice(b.number, f"{b.resource.name}（{_local(b.taken_at)}，{b.number}）") for b in rows
-    ]
-
-
-def _local(at: datetime | None) -> str:
-    return at.astimezone(LOCAL_ZONE).strftime("%Y-%m-%d %H:%M") if at else ""
-
-
-_SOURCES = {"images": _images, "my_vms": _my_vms, "my_backups": _my_backups}

@@ -12,6 +12,7 @@ from controlplane.provisioning import models as provisioning
 from controlplane.service_requests import models as service_requests
 from controlplane.tenancy import models as tenancy
 from controlplane.upgrades import models as upgrades
+from controlplane.uploads import models as uploads
 
 MODULES = (
     admission,
@@ -24,5 +25,6 @@ MODULES = (
     service_requests,
     tenancy,
     upgrades,
+    uploads,
 )
 ALL_TABLES = Base.metadata.tables

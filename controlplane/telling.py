@@ -12,6 +12,7 @@ from controlplane.catalogue.versions import Catalogue
 from controlplane.jobs import parent_in
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
 from controlplane.service_requests.models import ServiceRequest
+from controlplane.supplying import spec_of
 
 
 def extravars(
@@ -40,7 +41,7 @@ def extravars(
             "project": site.project,
             **site.outputs,
         },
-        "spec": job.payload.get("spec", {}),
+        "spec": spec_of(job),
         "previous_spec": job.payload.get("previous_spec", {}),
         "inputs": job.payload.get("inputs", {}),
         "quota": job.payload.get("quota", {}),

@@ -1,9 +1,9 @@
 """A service's declaration as form fields, filled with what was typed and marked with its faults.
 
 Hints a declaration may give under `x-ui`: `widget` (text, textarea, integer, cards, select,
-segments, switch, rows, ssh_key), `source` (choices from the present state), `unit`, `placeholder`,
-`width` (full, half, third, quarter), `labels` (words {zh, en} for the values of an enum) and
-`add_label` (the button that adds a row). `title` and `hint` are {zh, en}.
+segments, switch, rows, ssh_key, upload), `source` (choices from the present state), `unit`,
+`placeholder`, `width` (full, half, third, quarter), `labels` (words {zh, en} for the values of an
+enum) and `add_label` (the button that adds a row). `title` and `hint` are {zh, en}.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ class FormContext:
     faults: Sequence[Fault] = ()
     choices: Mapping[str, Sequence[Any]] | None = None
     plan_prices: Mapping[str, int] | None = None
+    #: Fields of which only an earlier value may be taken.
+    chooses: Sequence[str] = ()
+    upload_max_mib: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ def field_groups(service: Service, action: Action, context: FormContext) -> list
 
 
 def is_pointless(field: FormField, schema: Mapping[str, Any]) -> bool:
-    """Nobody is asked which backup to restore where there is none."""
+    """Nobody is asked which backup to restore, or which database to use, where there is none."""
     source = schema.get("x-ui", {}).get("source")
-    return source == "my_backups" and not field.choices and not field.errors
+    return source in ("my_backups", "my_databases") and not field.choices and not field.errors
 
 
 def field_of(
@@ -81,8 +84,13 @@ def field_of(
     hints = schema.get("x-ui", {})
     kind = kind_of(name, schema)
     value = context.form.get(name, schema.get("default"))
+    kind = "select" if name in context.chooses else kind
     field = _plain_field(name, schema, required, value, kind)
     field.errors = errors_at(context.faults, name)
+    if name in context.chooses:
+        field.hint = gettext("此前部署过的版本，新的在前")
+    elif kind == "upload":
+        field.max_mib = context.upload_max_mib
     if kind == "rows":
         rows = value if isinstance(value, list) else []
         field.rows = [_row(name, i, schema, row, context) for i, row in enumerate(rows)]
@@ -97,7 +105,7 @@ def field_of(
         field.choices = tuple(Choice(choice.value, choice.label) for choice in live)
         if field.value is None and required and (len(live) == 1 or hints["source"] == "images"):
             field.value = next((choice.value for choice in live), None)
-        if not field.choices:
+        if not field.choices and kind != "upload":
             field.hint = " ".join(part for part in (field.hint, gettext("目前没有可选项")) if part)
     return field
 
@@ -106,7 +114,7 @@ def _plain_field(
     name: str, schema: Mapping[str, Any], required: bool, value: Any, kind: str
 ) -> FormField:
     hints = schema.get("x-ui", {})
-    default_width = "full" if kind in ("cards", "textarea", "ssh_key", "rows") else "half"
+    default_width = "full" if kind in ("cards", "textarea", "ssh_key", "rows", "upload") else "half"
     return FormField(
         name=name,
         kind=kind,

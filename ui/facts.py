@@ -9,7 +9,7 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 
 from controlplane.catalogue.services import Service
-from controlplane.preparing import live_choices
+from controlplane.choices import live_choices
 from controlplane.provisioning.models import Resource
 from ui.declared_forms import FormContext, field_groups
 from ui.forms import FormField
@@ -54,6 +54,8 @@ def output_rows(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if addresses.get(kind):
             yield label, str(addresses[kind])
     names = {
+        "url": gettext("访问地址"),
+        "version": gettext("当前版本"),
         "endpoint": gettext("连接地址"),
         "address": gettext("连接地址"),
         "port": gettext("端口"),

@@ -19,7 +19,7 @@ class Choice:
 class FormField:
     """One field with the value last typed and its faults.
 
-    `kind`: text, textarea, integer, select, cards, segments, checkbox, ssh_key or rows.
+    `kind`: text, textarea, integer, select, cards, segments, checkbox, ssh_key, upload or rows.
     `width`: full, "" (half), third or quarter of the form. `name` is the field's name in the posted
     form; rows carry one list of fields per row and a blank row to copy, whose names hold __index__.
     """
@@ -42,6 +42,7 @@ class FormField:
     blank_row: list["FormField"] = field(default_factory=list)
     max_rows: int | None = None
     add_label: str = ""
+    max_mib: int = 0
 
     @property
     def id(self) -> str:

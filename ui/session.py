@@ -18,13 +18,17 @@ from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.errors import Forbidden, NotSignedIn
 from controlplane.leases import Leases
+from controlplane.logs import Logs
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject, is_allowed
 from controlplane.protecting import Protecting
+from controlplane.uploading import Uploads
 from ui.preferences import local_target
 
 COOKIE = "egov_session"
+#: What a form may be beside the archive in it.
+UPLOAD_FORM_MIB = 1
 
 csrf = CSRFProtect()
 limiter = Limiter(get_remote_address, storage_uri="memory://", headers_enabled=True)
@@ -51,6 +55,10 @@ class UseCases(Protocol):
     def protecting(self) -> Protecting: ...
     @property
     def leases(self) -> Leases: ...
+    @property
+    def uploads(self) -> Uploads: ...
+    @property
+    def logs(self) -> Logs: ...
 
 
 def install(app: Flask) -> None:
@@ -85,8 +93,17 @@ def require_sign_in() -> BaseResponse | None:
     """Before each page: sends strangers to the sign-in page and checks forms against CSRF."""
     if find_subject() is None:
         return _to_sign_in()
+    if takes_an_archive():
+        mib = control_plane().settings.upload_max_mib + UPLOAD_FORM_MIB
+        request.max_content_length = mib * 2**20
     csrf.protect()
     return None
+
+
+def takes_an_archive() -> bool:
+    """Whether the address is a form's of a service with an archive: only there may so much come."""
+    service = control_plane().catalogue.get((request.view_args or {}).get("service_code", ""))
+    return request.endpoint == "asking.take" and service is not None and bool(service.upload_field)
 
 
 def _to_sign_in() -> BaseResponse:

@@ -14,11 +14,13 @@ from controlplane.connections import Connections
 from controlplane.db import Database
 from controlplane.errors import NotSignedIn
 from controlplane.leases import Leases
+from controlplane.logs import Logs
 from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject
 from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
+from controlplane.uploading import Uploads
 
 
 class UseCases(Protocol):
@@ -46,6 +48,10 @@ class UseCases(Protocol):
     def protecting(self) -> Protecting: ...
     @property
     def leases(self) -> Leases: ...
+    @property
+    def uploads(self) -> Uploads: ...
+    @property
+    def logs(self) -> Logs: ...
 
 
 def control_plane() -> UseCases:

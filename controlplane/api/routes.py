@@ -62,11 +62,19 @@ class Routes:
         answer: SchemaType,
         status: int = 200,
         body: SchemaType | None = None,
+        query: SchemaType | None = None,
         doc: Mapping[str, Any] | None = None,
     ) -> Callable[[View], View]:
         """A change. `doc` is merged into the operation's OpenAPI description."""
         return self._route(
-            "POST", path, action=action, answer=answer, status=status, body=body, doc=doc
+            "POST",
+            path,
+            action=action,
+            answer=answer,
+            status=status,
+            body=body,
+            query=query,
+            doc=doc,
         )
 
     def delete(self, path: str, *, action: str, answer: SchemaType) -> Callable[[View], View]:

@@ -35,8 +35,9 @@ WIDGETS = (
     "switch",
     "rows",
     "ssh_key",
+    "upload",
 )
-SOURCES = ("images", "my_vms", "my_backups", "accounts")
+SOURCES = ("images", "my_vms", "my_backups", "my_databases", "my_uploads", "accounts")
 #: What a service with `backups` must be able to do; an action of each kind.
 BACKUP_KINDS = ("backup", "restore", "drill")
 
@@ -171,6 +172,7 @@ def _build(data: Mapping[str, Any], folder: Path, path: str) -> Service:
         ),
         backups=_backup_plan(data),
         maintenance=data.get("maintenance", ""),
+        has_logs=data.get("logs", False),
         folder=folder,
         path=path,
     )
@@ -213,6 +215,8 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         drops_for=data.get("drops_for"),
         engines=tuple(data.get("engines", ())),
         restarts=data.get("restarts", False),
+        chooses=tuple(data.get("chooses", ())),
+        follows_rotation=data.get("follows_rotation", False),
     )
 
 
@@ -324,7 +328,11 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
             problems.append(document.problem([*at, "playbook"], f"{action['playbook']} is missing"))
         problems += [
             document.problem([*at, "fields"], f"there is no field {f}")
-            for f in (*action.get("fields", ()), *action.get("clears", ()))
+            for f in (
+                *action.get("fields", ()),
+                *action.get("clears", ()),
+                *action.get("chooses", ()),
+            )
             if f not in document.data["form"]["properties"]
         ]
         problems += _input_problems(document, at, action)

@@ -50,6 +50,8 @@ ACTION: dict[str, Any] = {
         "grace_hours": {"type": "integer", "minimum": 0, "maximum": 720},
         "followed_by": CODE,
         "restarts": {"type": "boolean"},
+        "chooses": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "follows_rotation": {"type": "boolean"},
     },
     "required": ["playbook", "name", "kind"],
     "additionalProperties": False,
@@ -155,6 +157,8 @@ SERVICE: dict[str, Any] = {
         "backups": BACKUPS,
         # When an upgrade may begin, instead of the deployment's own window.
         "maintenance": {"type": "string", "pattern": PATTERN},
+        # What its pods write is shown on the resource's page.
+        "logs": {"type": "boolean"},
         "resource_name": {"type": "string"},
         "actions": {
             "type": "object",

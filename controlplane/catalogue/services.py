@@ -41,6 +41,8 @@ class Action:
     own, told to its run and kept nowhere; they are shown with what the output `prefilled_from`
     holds. `draws_for` and `drops_for` name the input that holds the name of an account, whose
     secret is drawn or forgotten. `engines`: only what stands on one of them; () on all.
+    `chooses` are those of `fields` of which only a value that the resource has had before may be
+    taken. `follows_rotation`: started when the database that it stands on has new secrets.
     """
 
     code: str
@@ -67,6 +69,8 @@ class Action:
     engines: tuple[str, ...] = ()
     #: Of an upgrade: whether whoever is connected is cut off for a moment.
     restarts: bool = False
+    chooses: tuple[str, ...] = ()
+    follows_rotation: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ class Service:
     folder: Path = field(repr=False, compare=False)
     #: The folder as seen from that of all services: where its playbooks are.
     path: str = field(repr=False, compare=False)
+    #: What its pods write is shown on the resource's page.
+    has_logs: bool = False
     #: Engines that this deployment has not: what stands on them is not offered.
     absent_engines: frozenset[str] = frozenset()
 
@@ -166,6 +172,29 @@ class Service:
     def drawn(self, names: Iterable[str]) -> list[str]:
         """Those of the secrets that we draw ourselves."""
         return [name for name in names if name not in self.issued_secrets]
+
+    @property
+    def upload_field(self) -> str | None:
+        """The field that names an uploaded archive."""
+        return self._field_of_source("my_uploads")
+
+    @property
+    def database_field(self) -> str | None:
+        """The field that names a database of the department's."""
+        return self._field_of_source("my_databases")
+
+    def _field_of_source(self, source: str) -> str | None:
+        of_source = (
+            name
+            for name, schema in self.properties.items()
+            if schema.get("x-ui", {}).get("source") == source
+        )
+        return next(of_source, None)
+
+    @property
+    def rotation_follower(self) -> Action | None:
+        """What is done when the database that a resource stands on has new secrets."""
+        return next((a for a in self.actions.values() if a.follows_rotation), None)
 
     @property
     def grace_ending_action(self) -> Action | None:

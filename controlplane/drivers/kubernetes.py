@@ -19,7 +19,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.utils.quantity import parse_quantity
 
-from controlplane.access import Access
+from controlplane.access import Access, PodLog
 from controlplane.drivers.inventory import hosts_of
 from controlplane.errors import CloudRefused, CloudUnavailable
 
@@ -174,6 +174,46 @@ class KubernetesCloud:
         hosts = hosts_of(self._inventory).values() if self._inventory else ()
         ratios = [host.get("kubernetes_cpu_allocation_ratio", 1) for host in hosts]
         return float(max(ratios, default=1))
+
+    @_speaks_our_errors
+    def pod_logs(
+        self, namespace: str, resource_id: str, *, lines: int, limit_bytes: int, pods: int
+    ) -> list[PodLog]:
+        """The end of what each pod of a resource has written, the newest pod first."""
+        core = client.CoreV1Api(self._api())
+        found: list[Any] = core.list_namespaced_pod(
+            namespace,
+            label_selector=f"egov/resource-id={resource_id}",
+            _request_timeout=API_TIMEOUT_SECONDS,
+        ).items
+        found.sort(key=lambda pod: pod.metadata.creation_timestamp, reverse=True)
+        return [self._log_of(core, pod, lines, limit_bytes) for pod in found[:pods]]
+
+    def _log_of(self, core: Any, pod: Any, lines: int, limit_bytes: int) -> PodLog:
+        statuses = pod.status.container_statuses or []
+        try:
+            # As bytes: what an application writes need not be UTF-8.
+            answer = core.read_namespaced_pod_log(
+                pod.metadata.name,
+                pod.metadata.namespace,
+                container=pod.spec.containers[0].name,
+                tail_lines=lines,
+                limit_bytes=limit_bytes,
+                _preload_content=False,
+                _request_timeout=API_TIMEOUT_SECONDS,
+            )
+            text = answer.data.decode("utf-8", "replace")
+        except ApiException as error:
+            if error.status not in (400, NOT_FOUND):  # it has not begun, or has gone meanwhile
+                raise
+            text = ""
+        return PodLog(
+            pod=pod.metadata.name,
+            is_ready=bool(statuses) and all(status.ready for status in statuses),
+            restarts=sum(status.restart_count for status in statuses),
+            text=text,
+            is_cut=len(text.encode()) >= limit_bytes or text.count("\n") >= lines,
+        )
 
     # --- the client -----------------------------------------------------------------------------
 

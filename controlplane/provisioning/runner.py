@@ -39,7 +39,7 @@ class RunResult:
     ok: bool
     outputs: Mapping[str, Any]
     error: str
-    is_broken: bool = False  # the playbook cannot even be read: another try will not help
+    is_broken: bool = False  # another try will not help: the playbook cannot be read, or it says so
 
 
 @dataclass
@@ -143,7 +143,8 @@ class PlaybookRun:
         if code == "0":
             return RunResult(True, self._events.outputs, "")
         error = self._events.last_error or self._tail() or "the run ended without a word"
-        return RunResult(False, {}, error, is_broken=code == "4" and not self._events.last_error)
+        is_unreadable = code == "4" and not self._events.last_error
+        return RunResult(False, {}, error, is_unreadable or self._events.is_final)
 
     def _timeout_error(self) -> str:
         assert self._events is not None
@@ -166,6 +167,7 @@ class _Events:
         self.folder = folder
         self.outputs: Mapping[str, Any] = {}
         self.last_error = ""
+        self.is_final = False
         self.last_step = ""
         self._next = 1
         self._open: dict[str, Step] = {}
@@ -238,7 +240,9 @@ class _Events:
             if state == "failed" and data.get("ignore_errors"):
                 state = "ok"
             if state == "failed":
-                self.last_error = _error_text(begun.name, data.get("res") or {})
+                result = data.get("res") or {}
+                self.last_error = _error_text(begun.name, result)
+                self.is_final = bool(result.get("is_final"))
             return Step(begun.ordinal, begun.name, state, begun.started_ms, at_ms)
         return None
 

@@ -49,6 +49,10 @@ def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
         "kubernetes_cpu_allocation_ratio": CPU_ALLOCATION_RATIO,
         "kubernetes_image_pull_policy": "Never",
         "kubernetes_postgresql_image": "lab.local/postgresql:15",
+        "kubernetes_nginx_image": "lab.local/nginx:1.22",
+        "kubernetes_python_image": "lab.local/python:3.11",
+        # Where pods reach the platform's shared servers: the node passes it on.
+        "kubernetes_shared_address": str(context.node_address),
         # Signs the certificates of servers that are delivered.
         "kubernetes_ca_file": str(authority_folder / "ca.crt"),
         "kubernetes_ca_key_file": str(authority_folder / "ca.key"),

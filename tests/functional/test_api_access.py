@@ -67,6 +67,8 @@ ROUTES: dict[str, Route] = {
     "GET /approvals/decided": Route({"approver"}, "/approvals/decided", 403),
     "GET /resources": Route(RESOURCE_READERS, "/resources"),
     "GET /resources/<uuid:resource_id>": Route(RESOURCE_READERS, "/resources/{resource}", 404),
+    "POST /uploads": Route(APPLICANT, "/uploads?filename=a.zip&department_id={department}", 403),
+    "GET /resources/<uuid:resource_id>/logs": Route(OPERATORS, "/resources/{resource}/logs", 404),
     "GET /resources/<uuid:resource_id>/backups": Route(
         BACKUP_READERS, "/resources/{resource}/backups", 404
     ),

@@ -27,6 +27,7 @@ resource.view              S        -        C        C        C        -
 resource.operate           S        -        C        -        -        -
 resource.change            S        -        -        -        -        -
 resource.connect           S        -        -        -        -        -
+resource.logs              S        -        C        -        -        -
 resource.renew             S        -        -        -        -        -
 resource.retire            S        -        C        -        -        -
 resource.retire_now        -        -        C        -        -        -

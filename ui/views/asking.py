@@ -142,7 +142,11 @@ def change(resource_id: str, action_code: str) -> str:
 def take(service_code: str, action_code: str) -> str | tuple[str, int] | BaseResponse:
     """Whatever button of the form or the check page was pressed."""
     allow("request.create")
-    asking = read_asking(service_code, action_code)
+    asking, refused = with_upload(read_asking(service_code, action_code))
+    if refused:
+        found = control_plane().pipeline.prepare(subject(), asking.ask).faults
+        others = [fault for fault in found if fault.field != refused[0].field]
+        return show_form(asking, faults=(*refused, *others)), 422
     if "_add" in request.form or "_remove" in request.form:
         return show_form(with_rows_changed(asking), show_faults=False)
     if "_edit" in request.form:
@@ -215,6 +219,37 @@ def read_asking(service_code: str, action_code: str) -> Asking:
     return Asking(service, action, ask)
 
 
+def with_upload(asking: Asking) -> tuple[Asking, list[Fault]]:
+    """The form with the archive that came along named in it, or everything wrong with that one."""
+    name = asking.service.upload_field
+    sent = request.files.get(f"{name}.file") if name in posted_names(asking) else None
+    if name is None or sent is None or not sent.filename:
+        return asking, []
+    uploads = control_plane().uploads
+    try:
+        upload = uploads.receive(
+            subject(), uploading_department(asking.ask), sent.filename, sent.stream
+        )
+    except InvalidInput as refusal:
+        return asking, [dataclasses.replace(fault, field=name) for fault in refusal.faults]
+    form = {**asking.ask.form, name: upload.sha256}
+    return dataclasses.replace(asking, ask=dataclasses.replace(asking.ask, form=form)), []
+
+
+def posted_names(asking: Asking) -> set[str]:
+    """Fields of the action's form in which a file may come."""
+    properties = asking.service.form_schema(asking.action)["properties"]
+    return set(properties) - set(asking.action.chooses)
+
+
+def uploading_department(ask: Ask) -> int | None:
+    """Whose archive it becomes: the one that the form is for."""
+    if ask.resource_id is None:
+        return ask.department_id
+    with control_plane().db.read() as session:
+        return find_resource(session, subject(), ask.resource_id).department_id
+
+
 def with_rows_changed(asking: Asking) -> Asking:
     """The form with one row more or less, for browsers without script."""
     form = dict(asking.ask.form)
@@ -243,7 +278,14 @@ def show_form(
     shown = shown if show_faults else ()
     with plane.db.read() as session:
         prices = plan_prices(session, asking.service, plane.clock())
-        context = FormContext(asking.ask.form, shown, preparation.choices, prices)
+        context = FormContext(
+            asking.ask.form,
+            shown,
+            preparation.choices,
+            prices,
+            asking.action.chooses,
+            plane.settings.upload_max_mib,
+        )
         groups = field_groups(asking.service, asking.action, context)
         own = own_fields(session, asking, shown)
         return render_template(

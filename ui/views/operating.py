@@ -8,9 +8,9 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.catalogue.forms import from_html
 from controlplane.catalogue.services import Action, Service
+from controlplane.choices import live_choices
 from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound
 from controlplane.policy import is_allowed
-from controlplane.preparing import live_choices
 from controlplane.provisioning.models import Resource
 from controlplane.reports.prices import month_quotes
 from controlplane.reports.resources import find_resource

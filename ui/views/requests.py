@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane import messages
 from controlplane.approval.rules import OPINION_MAX_LENGTH, Decision, Outcome
+from controlplane.choices import live_choices
 from controlplane.errors import InvalidInput, NotFound
-from controlplane.preparing import live_choices
 from controlplane.reports import requests as reports
 from controlplane.reports.prices import item_names
 from controlplane.reports.requests import RequestFilter, RequestStory

@@ -9,6 +9,7 @@ from flask import Blueprint, render_template, request
 
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
+from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.policy import is_allowed
 from controlplane.provisioning.leases import LeaseEnd, lease_end
 from controlplane.provisioning.models import Resource
@@ -25,6 +26,7 @@ from ui.facts import (
     parameter_rows,
 )
 from ui.lists import page_number, page_url, zone_in_view
+from ui.refusals import refusal_text
 from ui.session import allow, control_plane, subject
 from ui.views.connecting import is_connectable
 from ui.views.recovering import card_of
@@ -102,6 +104,7 @@ def show(resource_id: str) -> str:
             parameter_rows=parameter_rows(resource, service),
             renewable=renewable_months(resource),
             connectable=is_connectable(resource),
+            has_logs=has_logs(resource),
             backups=card_of(resource),
             can_back_up=can(resource, "backup.take"),
             can_exchange=can_exchange(resource),
@@ -111,11 +114,33 @@ def show(resource_id: str) -> str:
         )
 
 
+@resources_pages.get("/resources/<resource_id>/logs")
+def logs(resource_id: str) -> str:
+    """What the resource's pods wrote last."""
+    allow("resource.logs")
+    plane = control_plane()
+    with plane.db.read() as session:
+        resource = reports.find_resource(session, subject(), resource_id)
+        said = ""
+        try:
+            found = plane.logs.read(subject(), resource_id)
+        except (CloudUnavailable, CloudRefused) as error:
+            found, said = [], refusal_text(error)
+        return render_template("resources/logs.html", row=resource, logs=found, said=said)
+
+
 def can(resource: Resource, action: str) -> bool:
     """Whether the person may do it to this resource, which runs or is stopped."""
     return resource.state in ("active", "stopped") and is_allowed(
         subject(), action, department_path=resource.department.path
     )
+
+
+def has_logs(resource: Resource) -> bool:
+    """Whether the person may look at what its pods write, and there are any."""
+    path = resource.department.path
+    may_look = is_allowed(subject(), "resource.logs", department_path=path)
+    return may_look and control_plane().logs.are_kept_of(resource)
 
 
 def can_exchange(resource: Resource) -> Action | None:

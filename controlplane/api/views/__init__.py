@@ -14,6 +14,7 @@ from controlplane.api.views import (
     people,
     requests,
     resources,
+    uploads,
 )
 
 NOUNS: tuple[Routes, ...] = (
@@ -23,6 +24,7 @@ NOUNS: tuple[Routes, ...] = (
     approvals.routes,
     resources.routes,
     backups.routes,
+    uploads.routes,
     jobs.routes,
     capacity.routes,
     months.routes,

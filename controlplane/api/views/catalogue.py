@@ -11,9 +11,9 @@ from controlplane import policy
 from controlplane.api.routes import Routes, control_plane, current_subject
 from controlplane.api.schemas.catalogue import ServiceDetail, ServiceList
 from controlplane.catalogue.services import Action, Service
+from controlplane.choices import Choice, live_choices
 from controlplane.errors import NotFound
 from controlplane.policy import Subject
-from controlplane.preparing import Choice, live_choices
 from controlplane.tenancy.service import get_department
 
 routes = Routes("catalogue", "Services that can be asked for, with their forms")

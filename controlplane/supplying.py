@@ -1,0 +1,92 @@
+"""What a run is given of other things: the archive that its form names, and how to get into the
+database that its resource stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from controlplane.catalogue.versions import Catalogue
+from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.keyring import Keyring
+from controlplane.credentials.rules import CredentialState
+from controlplane.errors import ConfigurationMissing
+from controlplane.jobs import parent_in, service_of
+from controlplane.provisioning.models import Job, Resource
+from controlplane.uploads.service import find_upload
+from controlplane.uploads.store import UploadStore
+
+
+class _LackError(Exception):
+    """The text says what is not there."""
+
+
+def spec_of(job: Job) -> Mapping[str, Any]:
+    """What the run shall bring about; without a spec of its own the job keeps its resource's."""
+    spec = job.payload.get("spec")
+    if spec is None:
+        spec = job.resource.spec if job.resource else {}
+    return dict(spec)
+
+
+def supplies(
+    session: Session, settings: Settings, catalogue: Catalogue, job: Job
+) -> tuple[dict[str, Any], str]:
+    """`upload` and `database` for the run, where its spec names them; and what is not there."""
+    try:
+        return _supplies(session, settings, catalogue, job), ""
+    except _LackError as lack:
+        return {}, str(lack)
+    except ConfigurationMissing as missing:
+        return {}, f"this deployment lacks {missing.params['what']}"
+
+
+def _supplies(
+    session: Session, settings: Settings, catalogue: Catalogue, job: Job
+) -> dict[str, Any]:
+    service = service_of(catalogue, job)
+    if service is None or job.resource is None:
+        return {}
+    action = service.action(job.action)
+    if action is not None and action.kind == "retire":
+        return {}  # what is to go needs neither
+    spec, given = spec_of(job), {}
+    if service.upload_field and spec.get(service.upload_field):
+        given["upload"] = _upload(session, settings, job.resource, spec[service.upload_field])
+    if service.database_field and spec.get(service.database_field):
+        database = session.get_one(Resource, parent_in(service, spec))
+        given["database"] = _database(session, settings, catalogue, database)
+    return given
+
+
+def _upload(
+    session: Session, settings: Settings, resource: Resource, sha256: str
+) -> dict[str, Any]:
+    row = find_upload(session, resource.department_id, sha256)
+    path = UploadStore(settings.uploads_dir, 0).path(sha256)
+    if row is None or not path.is_file():
+        raise _LackError(f"the archive {sha256[:12]} is not in the store of uploads")
+    return {
+        "path": str(path.resolve()),
+        "sha256": sha256,
+        "format": row.format,
+        "root": row.root,
+        "filename": row.filename,
+        "unpacked_mib": -(-row.unpacked_bytes // 2**20),
+    }
+
+
+def _database(
+    session: Session, settings: Settings, catalogue: Catalogue, database: Resource
+) -> dict[str, Any]:
+    opened = credentials.open_all(session, Keyring(settings.credential_keys), database.id)
+    return {
+        "resource_id": database.id,
+        "service": database.service,
+        "engine": catalogue.of(database).engine_of(database.spec),
+        "outputs": database.outputs,
+        "secrets": opened.get(CredentialState.CURRENT, {}),
+    }

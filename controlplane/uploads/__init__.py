@@ -1,0 +1,1 @@
+"""Archives that departments upload: checked, kept once by their content, handed to runs."""

@@ -1,0 +1,104 @@
+"""Web applications as a department packs them, and a visitor who never stops."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+import time
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+PAUSE_S = 0.03
+
+#: Counts visits in its database by a connection a request, as small applications do.
+COUNTER = """
+import os
+import psycopg2
+from flask import Flask
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def visits():
+    with psycopg2.connect(connect_timeout=5) as connection, connection.cursor() as cursor:
+        cursor.execute("INSERT INTO visit DEFAULT VALUES RETURNING id")
+        return f"VERSION {cursor.fetchone()[0]} {os.environ['PGUSER']} {os.environ.get('MOTTO')}"
+
+
+@app.get("/ready")
+def ready():
+    with psycopg2.connect(connect_timeout=5) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS visit (id bigserial PRIMARY KEY)")
+    return "ready"
+"""
+SICK = """
+def app(environ, start_response):
+    start_response("500 Internal Server Error", [])
+    return [b"sick"]
+"""
+BROKEN = "import no_such_library\n"
+
+
+def tar_gz(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+def counter(version: str) -> bytes:
+    return tar_gz({"counter-1.0/app.py": COUNTER.replace("VERSION", version)})
+
+
+def page_at(url: str, timeout_s: float = 10) -> str:
+    with WITHOUT_PROXY.open(url, timeout=timeout_s) as answer:
+        return str(answer.read().decode())
+
+
+@dataclass
+class Visitor:
+    """What came of every visit."""
+
+    answers: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def visited(url: str, visitors: int = 2) -> Iterator[Visitor]:
+    """People who ask for the page again and again, each time by a new connection."""
+    seen, is_over = Visitor(), threading.Event()
+
+    def visit() -> None:
+        while not is_over.is_set():
+            try:
+                seen.answers.append(page_at(url))
+            except OSError as error:
+                seen.failures.append(f"{time.time():.2f} {error}")
+            is_over.wait(PAUSE_S)
+
+    threads = [threading.Thread(target=visit, daemon=True) for _ in range(visitors)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join(20)

@@ -1,0 +1,215 @@
+"""Web applications that departments upload: delivered, visited, changed while they are visited.
+
+One cluster with a node and the platform's shared PostgreSQL for the file, as root on Debian.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from controlplane.pipeline import Ask
+from controlplane.service_requests.rules import RequestState
+from tests.lab.applications import BROKEN, SICK, counter, page_at, tar_gz, visited, zipped
+from tests.lab.cloud import until
+from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.pods import CHECKOUT, Lab
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
+
+DELIVERY_LIMIT_S = 25
+PATIENCE_S = 60
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.must("start")
+        yield lab
+    finally:
+        lab.must("clean")
+
+
+def services(lab: Lab, *arguments: str) -> None:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
+    subprocess.run(
+        [sys.executable, "-m", "lab.services", *arguments],
+        cwd=CHECKOUT,
+        env=inherited | lab.environment,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def running_city(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[KubernetesCity]:
+    services(lab, "start", "postgresql")
+    kubeconfig = lab.home / "kubernetes" / "kubeconfig"
+    folder = tmp_path_factory.mktemp("city")
+    inventory = lab.home / "services" / "inventory.yml"
+    city = make_kubernetes_city(folder, kubeconfig, shared_inventory=inventory)
+    yield city
+    city.worker.stop()
+    city.control_plane.db.dispose()
+    services(lab, "clean")
+
+
+@pytest.fixture
+def city(running_city: KubernetesCity) -> Iterator[KubernetesCity]:
+    """What a test leaves standing goes, and nothing of it may be left in the cluster."""
+    yield running_city
+    running_city.retire_all("webapp", "postgresql")
+    running_city.assert_nothing_is_left()
+
+
+def upload(city: KubernetesCity, content: bytes, login: str = "limin") -> str:
+    uploads = city.control_plane.uploads
+    return uploads.receive(city.person(login), None, "app", io.BytesIO(content)).sha256
+
+
+def application(city: KubernetesCity, content: bytes, **form: Any) -> str:
+    return city.delivered("webapp", plan="small", archive=upload(city, content), **form)
+
+
+def change(city: KubernetesCity, resource_id: str, action: str, **form: Any) -> int:
+    """A change that nobody has to approve; the request's id."""
+    asked = Ask("webapp", action, "internet", form, resource_id=resource_id)
+    request_id = city.control_plane.pipeline.submit_request(city.person("limin"), asked)
+    city.worker.wake()
+    return request_id
+
+
+def approved(city: KubernetesCity, request_id: int) -> int:
+    city.decide("zhangjing", request_id)
+    city.worker.wake()
+    return request_id
+
+
+def url_of(city: KubernetesCity, resource_id: str) -> str:
+    return str(city.resource(resource_id).outputs["url"])
+
+
+def test_a_static_site_is_up_within_its_time(city: KubernetesCity) -> None:
+    application(city, zipped({"index.html": "0"}))  # the department is set up by its first order
+    sha256 = upload(city, zipped({"site/index.html": "<p>低保", "site/a/b.css": "p {}"}))
+    asked = Ask(
+        "webapp",
+        "provision",
+        "internet",
+        {"system_name": "网站", "plan": "small", "archive": sha256},
+    )
+    request_id = city.control_plane.pipeline.submit_request(city.person("limin"), asked)
+    city.decide("zhangjing", request_id)
+    approved_at = time.monotonic()
+    city.worker.wake()
+    resource_id = city.fulfilled(request_id)
+    assert page_at(url_of(city, resource_id)) == "<p>低保"
+    took_s = time.monotonic() - approved_at
+    print(f"web application: approved -> first answer {took_s:.1f} s")
+    assert took_s <= DELIVERY_LIMIT_S
+    assert page_at(f"{url_of(city, resource_id)}a/b.css") == "p {}"
+
+
+def test_no_visitor_is_turned_away_through_an_application_s_life(city: KubernetesCity) -> None:
+    """Deployed, configured, scaled, its database's password changed and the old one ended."""
+    database = city.delivered("postgresql", plan="small", database_name="dibao")
+    resource_id = application(
+        city, counter("one"), runtime="python", health_path="/ready", database=database
+    )
+    url = url_of(city, resource_id)
+    with visited(url) as visitor:
+        newer = upload(city, counter("two"))
+        city.fulfilled(change(city, resource_id, "deploy", archive=newer))
+        assert page_at(url).startswith("two ")
+
+        motto = [{"name": "MOTTO", "value": """a "b" $(PGUSER) {{ 1 }} {% if %} \\"""}]
+        city.fulfilled(change(city, resource_id, "configure", environment=motto))
+        assert page_at(url).endswith(motto[0]["value"])
+
+        city.fulfilled(approved(city, change(city, resource_id, "scale", replicas=3)))
+        before = page_at(url).split()[2]
+        city.operate(database, "rotate_password")
+        city.idle()
+        after = page_at(url).split()[2]
+        assert after != before
+        city.end_grace()
+        assert page_at(url).split()[2] == after
+
+        (older,) = [
+            choice.value
+            for choice in city.control_plane.pipeline.prepare(
+                city.person("limin"),
+                Ask("webapp", "roll_back", "internet", {}, resource_id=resource_id),
+            ).choices["archive"]
+        ]
+        city.fulfilled(change(city, resource_id, "roll_back", archive=older))
+        assert page_at(url).startswith("one ")
+    assert visitor.failures == []
+    assert len(visitor.answers) > 100
+    print(f"web application: {len(visitor.answers)} visits through 6 changes, none turned away")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (BROKEN, "No module named 'no_such_library'"),
+        (SICK, "/ answers 500"),
+    ],
+)
+def test_a_version_that_is_never_ready_says_why_and_the_one_before_stays(
+    city: KubernetesCity, source: str, reason: str
+) -> None:
+    good = 'def app(environ, start):\n    start("200 OK", [])\n    return [b"good"]\n'
+    resource_id = application(city, tar_gz({"app.py": good}), runtime="python", replicas=1)
+    url = url_of(city, resource_id)
+    with visited(url) as visitor:
+        bad = upload(city, tar_gz({"app.py": source}))
+        request = city.ended(change(city, resource_id, "deploy", archive=bad))
+        city.idle()
+    assert request.state == RequestState.FAILED
+    assert reason in request.reason
+    assert visitor.failures == []
+    assert set(visitor.answers) == {"good"}
+    assert city.resource(resource_id).spec["archive"] != bad
+    assert len(city.jobs(resource_id=resource_id, action="deploy")) == 2  # it, and the way back
+    until(lambda: running(city, resource_id) == 1 or None, PATIENCE_S, "the end of its pods")
+
+
+def running(city: KubernetesCity, resource_id: str) -> int:
+    found = client.CoreV1Api(city.client()).list_pod_for_all_namespaces(
+        label_selector=f"egov/resource-id={resource_id}"
+    )
+    return len(found.items)
+
+
+def test_suspended_it_answers_nobody_and_comes_back(city: KubernetesCity) -> None:
+    resource_id = application(city, tar_gz({"index.html": "here"}))
+    url = url_of(city, resource_id)
+    city.operate(resource_id, "power_off")
+    assert running(city, resource_id) == 0
+    with pytest.raises(urllib.error.URLError):
+        page_at(url, 2)
+    city.operate(resource_id, "power_on")
+    assert page_at(url_of(city, resource_id)) == "here"
+
+
+def test_its_log_is_read_from_its_pods(city: KubernetesCity) -> None:
+    resource_id = application(city, tar_gz({"index.html": "here"}), replicas=1)
+    page_at(f"{url_of(city, resource_id)}?seen=1")
+
+    def seen() -> bool | None:
+        logs = city.control_plane.logs.read(city.person("limin"), resource_id)
+        return any("seen=1" in log.text for log in logs) or None
+
+    until(seen, PATIENCE_S, "the visit in the log")
