@@ -18,6 +18,7 @@ from controlplane.app import create_app
 from lab.city.story import people
 from tests.factories import City, make_city
 from tests.functional.depot import SERVICES, Depot
+from tests.functional.hall import Hall
 from ui import assets
 
 WIDE, PHONE = 1440, 390
@@ -62,6 +63,13 @@ def depot(tmp_path: Path) -> Depot:
     """The sample city with the services that are really offered, databases among them."""
     inventory = tmp_path / "inventory.yml"
     return Depot(make_city(tmp_path, services=SERVICES, shared_inventory=inventory))
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Hall:
+    """The sample city with everything offered."""
+    told = tmp_path / "told"
+    return Hall(make_city(tmp_path, services=SERVICES, shared_inventory=told, kubeconfig=told))
 
 
 @contextmanager

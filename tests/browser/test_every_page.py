@@ -12,6 +12,7 @@ from controlplane.app import create_app
 from controlplane.approval.rules import Decision
 from tests.browser.conftest import HEIGHTS, PHONE, WIDE, Site, served, visit
 from tests.functional.depot import Depot
+from tests.functional.hall import Hall, archive, with_pods
 
 #: endpoint -> (who opens it, its address); {request}, {returned}, {resource}, {retiring},
 #: {protected}, {job} and {department} are filled in. Fragments, files and redirects have no page
@@ -73,6 +74,17 @@ DATABASE_PAGES = {
     "recovering.schedule": [("limin", "/resources/{database}/backup-schedule")],
     "asking.apply": [("limin", "/catalogue/postgresql/apply?restore_from={backup}")],
     "catalogue.index": [("limin", "/catalogue")],
+}
+#: The same of a web application.
+APPLICATION_PAGES = {
+    "catalogue.index": [("limin", "/catalogue")],
+    "asking.apply": [("limin", "/catalogue/webapp/apply")],
+    "asking.change": [
+        ("limin", f"/resources/{{application}}/change/{action}")
+        for action in ("deploy", "roll_back", "scale", "configure")
+    ],
+    "resources.show": [("limin", "/resources/{application}")],
+    "resources.logs": [("limin", "/resources/{application}/logs")],
 }
 NOT_PAGES = {
     "static", "healthz", "assets.file", "preferences.choose", "auth.sign_in",
@@ -155,7 +167,7 @@ def test_every_page_is_looked_at(site: Site) -> None:
         for rule in app.url_map.iter_rules()
         if "GET" in (rule.methods or ()) and not rule.rule.startswith(("/api", "/openapi"))
     }
-    listed = set(PAGES) | set(DATABASE_PAGES)
+    listed = set(PAGES) | set(DATABASE_PAGES) | set(APPLICATION_PAGES)
     assert endpoints - NOT_PAGES == listed, "list new pages here, so that they are looked at"
 
 
@@ -175,6 +187,19 @@ def test_pages_of_a_database(browser: Browser, depot: Depot, language: str) -> N
     names = {"database": database, "backup": backup}
     with served(depot.city) as site:
         assert stumbles_on(browser, site, DATABASE_PAGES, names, language) == []
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_pages_of_an_application(browser: Browser, hall: Hall, language: str, width: int) -> None:
+    with_pods(hall.city)
+    database = hall.ask("postgresql", plan="small", database_name="dibao")
+    environment = [{"name": "MOTTO", "value": "为人民服务"}]
+    application = hall.application(database=database, environment=environment)
+    hall.change(application, "deploy", archive=hall.upload(archive("<p>2")))
+    names = {"application": application}
+    with served(hall.city) as site:
+        assert stumbles_on(browser, site, APPLICATION_PAGES, names, language, width) == []
 
 
 def stumbles_on(
