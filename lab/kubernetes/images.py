@@ -43,7 +43,14 @@ BUSYBOX = (
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 COMPRESSION = 6
 #: Every image has these users; a recipe's `user` is one of the numbers.
-USERS = {"root": 0, "postgres": 999, "nobody": 65532}
+USERS = {
+    "root": 0,
+    "rabbitmq": 996,
+    "redis": 997,
+    "mysql": 998,
+    "postgres": 999,
+    "nobody": 65532,
+}
 
 
 @dataclass(frozen=True)

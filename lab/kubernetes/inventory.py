@@ -49,6 +49,9 @@ def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
         "kubernetes_cpu_allocation_ratio": CPU_ALLOCATION_RATIO,
         "kubernetes_image_pull_policy": "Never",
         "kubernetes_postgresql_image": "lab.local/postgresql:15",
+        "kubernetes_mariadb_image": "lab.local/mariadb:10.11",
+        "kubernetes_redis_image": "lab.local/redis:7.0",
+        "kubernetes_rabbitmq_image": "lab.local/rabbitmq:3.10",
         "kubernetes_nginx_image": "lab.local/nginx:1.22",
         "kubernetes_python_image": "lab.local/python:3.11",
         # Where pods reach the platform's shared servers: the node passes it on.

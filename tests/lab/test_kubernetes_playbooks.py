@@ -29,7 +29,7 @@ NAMESPACE = {
     "pod_security": "restricted",
     "plan": {"code": "small", "vcpu": 2, "memory_mib": 4096, "storage_gib.standard": 20},
 }
-DATABASE = {
+DATABASE: dict[str, Any] = {
     "database_name": "dibao",
     "plan": {
         "code": "own_small",
@@ -39,6 +39,8 @@ DATABASE = {
         "storage_gib.standard": 10,
     },
 }
+CACHE = {"key_prefix": "dibao", "plan": DATABASE["plan"] | {"persistence": "everysec"}}
+BROKER = {"vhost_name": "dibao", "plan": DATABASE["plan"] | {"queues": 50}}
 
 
 @dataclass
@@ -120,7 +122,16 @@ def test_a_department_is_set_up_once(engineer: Engineer) -> None:
     assert engineer.changes("ops/sync_quota.yml", quota=QUOTA | {"vcpu": 50}) == 1
 
 
-@pytest.mark.parametrize(("service", "spec"), [("namespace", NAMESPACE), ("postgresql", DATABASE)])
+@pytest.mark.parametrize(
+    ("service", "spec"),
+    [
+        ("namespace", NAMESPACE),
+        ("postgresql", DATABASE),
+        ("mariadb", DATABASE),
+        ("redis", CACHE),
+        ("rabbitmq", BROKER),
+    ],
+)
 def test_what_is_there_is_neither_made_nor_removed_twice(
     lab: Lab, engineer: Engineer, service: str, spec: dict[str, Any]
 ) -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Every key of one prefix deleted, in all databases of a Redis."""
+"""Every key of one prefix deleted, in all databases of a Redis; or every key there is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ options:
     description: How the keys begin; letters, digits, C(_), C(-) and C(:) only.
     type: str
     required: true
+  everything:
+    description: Whether the server is nobody else's and every key is meant, with an empty prefix.
+    type: bool
+    default: false
   address:
     description: Where the server is.
     type: str
@@ -79,14 +83,21 @@ def delete(client: Any, prefix: str) -> int:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**LOGIN, "prefix": {"type": "str", "required": True}})
+    module = AnsibleModule(
+        argument_spec={
+            **LOGIN,
+            "prefix": {"type": "str", "required": True},
+            "everything": {"type": "bool", "default": False},
+        }
+    )
     prefix = module.params["prefix"]
-    if not PREFIX.fullmatch(prefix):
+    means_everything = module.params["everything"] and not prefix
+    if not means_everything and not PREFIX.fullmatch(prefix):
         module.fail_json(msg=f"no prefix of one's own: {prefix!r} must end with a colon")
     try:
         deleted = delete(connect(module), prefix)
     except failure() as error:
-        module.fail_json(msg=f"Redis did not delete the keys of {prefix}: {error}")
+        module.fail_json(msg=f"Redis did not delete the keys of {prefix or 'all'}: {error}")
     module.exit_json(changed=bool(deleted), deleted=deleted)
 
 

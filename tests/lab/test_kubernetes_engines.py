@@ -1,0 +1,210 @@
+"""MariaDB, Redis and RabbitMQ of a department's own on Kubernetes, used by real clients through
+their whole life. One cluster with a node for the file, as root on Debian."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from kubernetes import client
+
+from controlplane.service_requests.rules import RequestState
+from tests.lab.cloud import until
+from tests.lab.engine_clients import ENGINES, Access, Engine, ask, broker, cache
+from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.pods import Lab
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
+
+PATIENCE_S = 60
+MARIADB, REDIS, RABBITMQ = ENGINES
+EACH = pytest.mark.parametrize("engine", ENGINES, ids=str)
+
+
+@pytest.fixture(scope="module")
+def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.must("start")
+        kubeconfig = lab.home / "kubernetes" / "kubeconfig"
+        city = make_kubernetes_city(tmp_path_factory.mktemp("city"), kubeconfig)
+        yield city
+        city.worker.stop()
+        city.control_plane.db.dispose()
+    finally:
+        lab.must("clean")
+
+
+@pytest.fixture
+def city(running_city: KubernetesCity) -> Iterator[KubernetesCity]:
+    """What a test leaves standing goes, and nothing of it may be left in the cluster."""
+    yield running_city
+    running_city.retire_all(*(engine.service for engine in ENGINES))
+    running_city.assert_nothing_is_left()
+
+
+def delivered(city: KubernetesCity, engine: Engine, plan: str = "own_small") -> str:
+    return city.delivered(engine.service, plan=plan, **engine.form)
+
+
+def access(city: KubernetesCity, folder: Path, resource_id: str) -> Access:
+    return Access.shown(city.shown(resource_id), folder)
+
+
+def gets_in(engine: Engine, way: Access, **changes: Any) -> bool:
+    try:
+        connection = engine.connect(way, **changes)
+        if isinstance(connection, redis.Redis):
+            connection.ping()
+        connection.close()
+    except engine.refused:
+        return False
+    return True
+
+
+def volume_gib(city: KubernetesCity, resource_id: str) -> int:
+    claims = client.CoreV1Api(city.client()).list_persistent_volume_claim_for_all_namespaces(
+        label_selector=f"egov/resource-id={resource_id}"
+    )
+    (claim,) = claims.items
+    return int(claim.status.capacity["storage"].removesuffix("Gi"))
+
+
+@EACH
+def test_a_server_of_its_own_is_used_through_its_whole_life(
+    city: KubernetesCity, tmp_path: Path, engine: Engine, record_property: Callable[..., None]
+) -> None:
+    request_id = city.ask(engine.service, plan="own_small", **engine.form)
+    began = time.monotonic()
+    resource_id = city.fulfilled(request_id)
+    old = access(city, tmp_path, resource_id)
+    engine.write(old)
+    record_property("approved_to_first_query_s", round(time.monotonic() - began, 1))
+    assert not gets_in(engine, old, tls=False)
+    size = volume_gib(city, resource_id)
+
+    city.operate(resource_id, "rotate_password")
+    new = access(city, tmp_path, resource_id)
+    assert (engine.count(old), engine.count(new)) == (3, 3), "both are valid for a while"
+    city.end_grace()
+    assert (gets_in(engine, old), gets_in(engine, new)) == (False, True)
+
+    city.operate(resource_id, "power_off")
+    assert not gets_in(engine, new)
+    city.operate(resource_id, "power_on")
+    assert engine.count(new) == 3
+
+    city.fulfilled(city.change(resource_id, plan="own_standard"))
+    assert engine.count(new) == 3
+    assert volume_gib(city, resource_id) > size
+    assert city.resource(resource_id).spec["plan"]["code"] == "own_standard"
+
+
+@EACH
+def test_a_change_for_which_no_node_has_room_goes_back_with_the_data(
+    city: KubernetesCity, tmp_path: Path, engine: Engine
+) -> None:
+    resource_id = delivered(city, engine)
+    way = access(city, tmp_path, resource_id)
+    engine.write(way)
+    request = city.ended(city.change(resource_id, plan="own_large"))
+    assert request.state == RequestState.FAILED
+    city.idle()
+    assert "没有节点放得下 · no node takes it" in city.jobs(resource_id=resource_id)[-2].error
+    assert engine.count(way) == 3
+    assert city.resource(resource_id).spec["plan"]["code"] == "own_small"
+
+
+@pytest.fixture(params=ENGINES, ids=str)
+def misspelt(running_city: KubernetesCity, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The platform's engineers have misspelt an engine's image."""
+    engine: Engine = request.param
+    inventory = running_city.kubeconfig.with_name("inventory.yml")
+    text = inventory.read_text(encoding="utf-8")
+    inventory.write_text(text.replace(f"lab.local/{engine.service}:", "lab.local/nothing:"))
+    yield engine
+    inventory.write_text(text, encoding="utf-8")
+
+
+def test_a_build_whose_image_is_missing_says_so_and_leaves_nothing(
+    city: KubernetesCity, misspelt: Engine
+) -> None:
+    request = city.ended(city.ask(misspelt.service, plan="own_small", **misspelt.form))
+    assert request.state == RequestState.FAILED
+    assert request.resource_id is not None
+    said = city.job_of(request.resource_id, "provision").error
+    assert "the node has no image lab.local/nothing:" in said
+    city.idle()
+    city.assert_nothing_is_left()
+
+
+# --- what each engine has of its own ------------------------------------------------------------
+
+
+def kill(city: KubernetesCity, resource_id: str) -> None:
+    """The server ends without a chance to write anything, and its pod is made again."""
+    core = client.CoreV1Api(city.client())
+    asked = {"label_selector": f"egov/resource-id={resource_id}"}
+    (pod,) = core.list_pod_for_all_namespaces(**asked).items
+    name, namespace = pod.metadata.name, pod.metadata.namespace
+    core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+
+    def other() -> bool | None:
+        found = core.list_pod_for_all_namespaces(**asked).items
+        return True if [p for p in found if p.metadata.uid != pod.metadata.uid] else None
+
+    until(other, PATIENCE_S, "another pod")
+
+
+def test_mariadb_keeps_within_its_plan(city: KubernetesCity, tmp_path: Path) -> None:
+    resource_id = delivered(city, MARIADB)
+    way = access(city, tmp_path, resource_id)
+    told = ask(way, "SELECT @@innodb_buffer_pool_size, @@max_connections, @@max_user_connections")
+    assert told == [(512 * 1024 * 1024, 60, 50)]
+
+
+def test_redis_changes_between_persistent_and_not_with_its_data(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    resource_id = delivered(city, REDIS, "own_cache")
+    way = access(city, tmp_path, resource_id)
+    REDIS.write(way)
+    city.fulfilled(city.change(resource_id, plan="own_small"))
+    assert cache(way).mget("a", "b", "c") == ["1", "2", "3"]
+    kill(city, resource_id)
+    until(lambda: gets_in(REDIS, way) or None, PATIENCE_S, "Redis again")
+    assert cache(way).mget("a", "b", "c") == ["1", "2", "3"]
+    city.fulfilled(city.change(resource_id, plan="own_cache"))
+    assert cache(way).mget("a", "b", "c") == ["1", "2", "3"]
+
+
+def test_redis_of_its_own_has_every_key_and_is_flushed_whole(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    resource_id = delivered(city, REDIS)
+    texts = city.shown(resource_id)
+    assert texts["prefix"] == "无须前缀 · none needed"
+    mine = cache(Access.shown(texts, tmp_path))
+    mine.set("any:key", "1")
+    assert (mine.keys("*"), mine.dbsize()) == (["any:key"], 1)
+    for refused in (("CONFIG", "GET", "*"), ("ACL", "LIST"), ("SHUTDOWN",), ("DEBUG", "SLEEP", 0)):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            mine.execute_command(*refused)
+    city.operate(resource_id, "flush")
+    assert mine.dbsize() == 0
+
+
+def test_rabbitmq_keeps_within_its_plan(city: KubernetesCity, tmp_path: Path) -> None:
+    resource_id = delivered(city, RABBITMQ)
+    way = access(city, tmp_path, resource_id)
+    with broker(way) as connection:
+        channel = connection.channel()
+        for number in range(200):
+            channel.queue_declare(f"queue-{number}")
+        with pytest.raises(RABBITMQ.refused, match="limit"):
+            channel.queue_declare("one-more")
