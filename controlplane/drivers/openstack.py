@@ -23,6 +23,8 @@ CLOUDS_FILE = "clouds.yaml"
 API_TIMEOUT_SECONDS = 30
 PROBE_TIMEOUT_SECONDS = 5
 PROBED_SERVICES = ("compute", "network", "block-storage")
+#: Asked where the cloud's catalogue names them.
+PROBED_IF_THERE = ("object-store",)
 PROOF_TIMEOUT_SECONDS = 180
 PLACEMENT_VERSION = "1.14"  # member_of and in:, forbidden nowhere we look
 
@@ -78,6 +80,9 @@ class OpenStackCloud:
         self._probe(admin, "identity", self._entry["auth"]["auth_url"])
         for service in PROBED_SERVICES:
             self._probe(admin, service, admin.session.get_endpoint(service_type=service))
+        for service in PROBED_IF_THERE:
+            if address := admin.session.get_endpoint(service_type=service):
+                self._probe(admin, service, address)
 
     @staticmethod
     def _probe(admin: Connection, service: str, address: str | None) -> None:

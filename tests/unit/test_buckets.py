@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from unittest.mock import Mock
+from urllib.parse import unquote
 
 import pytest
 
@@ -114,3 +116,43 @@ def test_each_user_has_an_access_key_of_its_own() -> None:
     assert first != second
     assert len(first) == len(second) == 20
     assert first.isalnum()
+
+
+class Listing:
+    """A store of one container: lists what is there, refuses to go while it is not empty."""
+
+    def __init__(self, names: list[str], refusals: int) -> None:
+        self.names, self.refusals, self.is_gone = names, refusals, False
+
+    def exchange(self, method: str, _path: str, **told: Any) -> Any:
+        answer = Mock(content=b"x")
+        answer.json.return_value = [{"name": name} for name in self.names[:200]]
+        if method == "POST":
+            gone = [unquote(line).partition("/")[2] for line in told["data"].splitlines()]
+            self.names = [name for name in self.names if name not in gone]
+            answer.json.return_value = {"Response Status": "200 OK", "Errors": []}
+        return answer
+
+    def delete(self, _path: str) -> bool:
+        if self.names or self.refusals:
+            self.refusals -= 1
+            raise CloudError("not empty", 409)
+        self.is_gone = True
+        return True
+
+
+def test_a_container_goes_with_all_it_holds_and_what_comes_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(buckets.time, "sleep", lambda _seconds: None)
+    store = Listing([f"目录/{number} %" for number in range(450)], refusals=2)
+    buckets.delete_container(Mock(object_store=store), "files", timeout_s=60)
+    assert store.is_gone
+    assert store.names == []
+
+
+def test_what_takes_too_long_says_that_another_run_goes_on() -> None:
+    store = Listing([f"{number}" for number in range(450)], refusals=0)
+    with pytest.raises(CloudError, match="the next run goes on"):
+        buckets.delete_container(Mock(object_store=store), "files", timeout_s=-1)
+    assert len(store.names) == 250

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.egov.openstack.plugins.plugin_utils.rest import (
+    POLL_INTERVAL_S,
     Cloud,
     CloudError,
     Json,
     create_once,
-    wait_until,
 )
 
 BYTES_OF_GIB = 1 << 30
@@ -104,19 +105,29 @@ def refuse_less_than_used(found: Any, quota_gib: int) -> None:
 
 
 def delete_container(cloud: Cloud, name: str, timeout_s: float) -> None:
-    """The container with every object in it."""
-
-    def check() -> bool | None:
+    """The container with every object in it. CloudError after `timeout_s`; another run goes on from there."""
+    deadline = time.monotonic() + timeout_s
+    while True:
         while names := _objects(cloud, name):
             _delete_objects(cloud, name, names)
+            _check_time(name, deadline)
         try:
-            return True if not cloud.object_store.delete(_path(name)) else None
+            cloud.object_store.delete(_path(name))
         except CloudError as error:
-            if error.status == 409:  # an object came late, or is not written off yet
-                return None
-            raise
+            if error.status != 409:
+                raise
+            # An object came late, or is not written off yet.
+            _check_time(name, deadline)
+            time.sleep(POLL_INTERVAL_S)
+        else:
+            return
 
-    wait_until(check, f"deletion of container {name}", timeout_s)
+
+def _check_time(name: str, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise CloudError(
+            f"container {name} still holds objects; the next run goes on deleting them"
+        )
 
 
 def _objects(cloud: Cloud, name: str) -> list[str]:
