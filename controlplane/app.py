@@ -17,13 +17,15 @@ from flask import Flask, current_app
 from controlplane.accounts import Accounts
 from controlplane.catalogue.loader import load_catalogue
 from controlplane.catalogue.versions import Catalogue
+from controlplane.certificate_jobs import authority_of
+from controlplane.certifying import Certifying
 from controlplane.clock import Clock, utc_now
 from controlplane.config import Settings
 from controlplane.connections import Connections
 from controlplane.custody import Custody
 from controlplane.db import Database
 from controlplane.delivery import Delivery
-from controlplane.engines import KUBERNETES, SHARED
+from controlplane.engines import AUTHORITY, KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.leases import Leases
 from controlplane.logs import Logs
@@ -55,6 +57,7 @@ class ControlPlane:
     upgrading: Upgrading
     uploads: Uploads
     logs: Logs
+    certifying: Certifying
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -75,6 +78,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         recovery=Recovery(db, catalogue, settings, clock),
         custody=Custody(db, catalogue, settings, clock),
         protecting=Protecting(db, operations, clock),
+        certifying=Certifying(db, catalogue, settings, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
         upgrading=Upgrading(db, catalogue, settings, clock),
         uploads=Uploads(db, settings, clock),
@@ -102,6 +106,7 @@ def cloud_of_engine(settings: Settings, engine: str) -> Any:
 
 def build_clouds(settings: Settings) -> Mapping[str, Any]:
     """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
+    from controlplane.drivers.authority import CertificateAuthority
     from controlplane.drivers.openstack import OpenStackCloud
     from controlplane.drivers.shared import SharedServices
 
@@ -116,6 +121,7 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
         clouds[SHARED] = SharedServices(settings.shared_inventory.resolve())
     if settings.kubeconfig is not None:
         clouds[KUBERNETES] = cloud_of_engine(settings, KUBERNETES)
+    clouds[AUTHORITY] = CertificateAuthority(authority_of(settings).can_sign)
     return clouds
 
 

@@ -111,6 +111,7 @@ def _apply_departments(
         parent = rows[entry["parent"]] if "parent" in entry else None
         values = {**_names(entry), "level": entry["level"]}
         values["parent_id"] = parent.id if parent else None
+        values["domain"] = entry.get("domain")
         was = rows.get(code)
         row = _put(changes, f"department {code}", was, values, partial(Department, code=code))
         if was is None:

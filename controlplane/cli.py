@@ -14,6 +14,7 @@ from controlplane import __version__, audit, schema
 from controlplane.admission.service import counter_differences
 from controlplane.app import ControlPlane, build
 from controlplane.applying import Change, apply_declared
+from controlplane.authority_commands import ca
 from controlplane.backups import service as backups
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.loader import load_catalogue, needed_chains
@@ -207,6 +208,7 @@ def serve() -> None:
 
 
 main.add_command(services)
+main.add_command(ca)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     kubernetes_inventory: Path | None = None
     object_storage: bool = False
     credential_keys_file: Path | None = None
+    authority_dir: Path | None = None
     backup_store: Path | None = None
     backup_store_reserve_mib: int = Field(default=1024, ge=0)
     backup_timeout_minutes: int = Field(default=240, ge=1)
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
             engines.SHARED: self.shared_inventory,
             engines.KUBERNETES: self.kubeconfig,
             engines.OBJECT_STORAGE: self.object_storage or None,
+            engines.AUTHORITY: self.authority if self.authority.is_dir() else None,
         }
         return frozenset(engine for engine, way in told.items() if way is None)
 
@@ -92,6 +94,16 @@ class Settings(BaseSettings):
     def credential_keys(self) -> Path:
         """The keys that seal secrets; keep a copy apart from the database's."""
         return self.credential_keys_file or self.var_dir / "credential_keys"
+
+    @property
+    def authority(self) -> Path:
+        """The certificate authority's certificates, lists and keys; keep a copy apart."""
+        return self.authority_dir or self.var_dir / "authority"
+
+    @property
+    def lists_url(self) -> str:
+        """Where certificates say that revocation lists are to be fetched: this very server."""
+        return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
     def backups_dir(self) -> Path:

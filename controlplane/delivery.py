@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane import audit, backup_jobs, upgrade_jobs
+from controlplane import audit, backup_jobs, certificate_jobs, upgrade_jobs
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
 from controlplane.bad_ends import BadEnds
@@ -161,6 +161,8 @@ class Delivery:
         archive, no_archive = self._archive(session, job)
         given, lack = supplies(session, self.settings, self.catalogue, job)
         lacking = Refusal(lack, is_final=False) if lack else None
+        certificate, reason = certificate_jobs.begin(session, job, action, self.clock())
+        not_signable = Refusal(reason, is_final=True) if reason else None
         return Run(
             job_id=job.id,
             job_number=job.number,
@@ -173,12 +175,13 @@ class Delivery:
             extravars=extravars(session, self.catalogue, job, site, pool)
             | secrets
             | archive
-            | given,
+            | given
+            | certificate,
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             timeout_seconds=self._timeout_seconds(bool(archive)),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
-            refusal=_end_of(job) or missing_key or no_archive or lacking,
+            refusal=_end_of(job) or missing_key or no_archive or lacking or not_signable,
         )
 
     def _timeout_seconds(self, moves_data: bool) -> int:
@@ -256,6 +259,8 @@ class Delivery:
                 credentials.forget(session, resource.id)
                 admission.release_request(session, resource.request_id, now)
                 return
+            signed = certificate_jobs.complete(session, self.settings, job, resource, action, now)
+            outputs = {**outputs, **signed}
             if kind == "create":
                 self._delivered(session, job, resource, outputs)
             elif kind == "change":

@@ -11,7 +11,9 @@ KUBERNETES = "kubernetes"
 SHARED = "shared"
 #: Swift: of the same cloud as the servers and volumes, where it has one.
 OBJECT_STORAGE = "object_storage"
-ENGINES = (OPENSTACK, KUBERNETES, SHARED, OBJECT_STORAGE)
+#: The city's own certificate authority.
+AUTHORITY = "authority"
+ENGINES = (OPENSTACK, KUBERNETES, SHARED, OBJECT_STORAGE, AUTHORITY)
 
 #: A department has a place of its own there, which is set up first and whose quota is kept in step.
 ONBOARDED = (OPENSTACK, KUBERNETES)

@@ -217,12 +217,64 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "本部门在该网络域没有{dimension}配额，请联系管理员",
         "The department has no quota of {dimension} in this zone; ask the administrator",
     ),
+    # Certificates
+    "certificate_without_names": (
+        "请填写域名或地址，或粘贴含有它们的证书请求",
+        "Give a name or an address, or paste a request that has them",
+    ),
+    "certificate_name_malformed": ("“{name}”不是完整的域名", "{name} is not a full domain name"),
+    "certificate_wildcard": (
+        "不签发通配符证书（{name}），请逐一写出域名",
+        "No wildcard certificates ({name}); give each name",
+    ),
+    "certificate_no_domain": (
+        "本部门尚未登记域名，不能为“{name}”签发；请联系管理员",
+        "The department has no domain yet, so {name} cannot be certified; ask the administrator",
+    ),
+    "certificate_name_foreign": (
+        "“{name}”不属于本部门的域名 {domain}",
+        "{name} is not a name of the department's domain {domain}",
+    ),
+    "certificate_address_malformed": ("“{name}”不是 IP 地址", "{name} is not an IP address"),
+    "certificate_address_foreign": (
+        "{name} 不是本部门云主机的地址",
+        "{name} is not an address of the department's machines",
+    ),
+    "certificate_request_unreadable": (
+        "不是 PEM 格式的证书请求（CSR）",
+        "Not a certificate request (CSR) in PEM",
+    ),
+    "certificate_request_not_signed": (
+        "证书请求的签名与其中的公钥不符",
+        "The request is not signed by the key in it",
+    ),
+    "certificate_hash_weak": (
+        "证书请求须用 SHA-256 或更强的摘要签名",
+        "The request must be signed with SHA-256 or better",
+    ),
+    "certificate_key_weak": (
+        "公钥须为 RSA 2048 至 8192 位、P-256/384/521 或 Ed25519",
+        "The key must be RSA of 2048 to 8192 bits, P-256/384/521 or Ed25519",
+    ),
+    "certificate_of_authority": (
+        "证书请求要求成为签发机构，不予签发",
+        "The request asks to be an authority, which is not given",
+    ),
+    "certificate_key_compromised": (
+        "此密钥已报泄露，须换用新密钥",
+        "This key was reported as leaked; make a new one",
+    ),
+    "certificate_none_held": (
+        "没有暂停中的证书，请重新签发",
+        "No certificate is suspended; issue a new one",
+    ),
     "pool_missing": ("该网络域没有可用的资源池", "There is no pool for this in that zone"),
 }
 
 #: Names of capacity dimensions as people read them.
 DIMENSIONS: dict[str, tuple[str, str]] = {
     "vcpu": (" CPU（核）", "CPU (cores)"),
+    "certificates": ("证书（张）", "certificates"),
     "memory_mib": ("内存（MiB）", "memory (MiB)"),
     "storage_gib.standard": ("标准存储（GiB）", "standard storage (GiB)"),
     "storage_gib.backup": ("备份存储（GiB）", "backup storage (GiB)"),
@@ -237,6 +289,7 @@ ENGINES: dict[str, dict[str, str]] = {
     "kubernetes": {"zh": "容器平台（Kubernetes）", "en": "Kubernetes"},
     "shared": {"zh": "共享服务", "en": "shared servers"},
     "object_storage": {"zh": "对象存储（Swift）", "en": "object storage (Swift)"},
+    "authority": {"zh": "认证中心", "en": "certificate authority"},
 }
 
 

@@ -15,6 +15,7 @@ from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.services import Action, Service
 from controlplane.catalogue.versions import Catalogue
+from controlplane.certificate_jobs import action_faults
 from controlplane.choices import live_choices
 from controlplane.clock import Clock
 from controlplane.config import Settings
@@ -131,6 +132,10 @@ class Operations:
         values = {name: [c.value for c in cs] for name, cs in choices.items()}
         faults = check_form(schema, dict(form), values)
         faults = faults or _account_faults(action, resource, form)
+        if action.certifies and not faults:
+            faults = action_faults(
+                session, action, resource, {**resource.spec, **form}, self.clock()
+            )
         if faults:
             raise InvalidInput(faults)
 

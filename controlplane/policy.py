@@ -96,6 +96,7 @@ TABLE: dict[str, dict[Role, Scope]] = {
     "backup.prove": {_E: Scope.CITY},
     "resource.protect": {_A: Scope.SUBTREE, _E: Scope.CITY},
     "resource.second": {_A: Scope.SUBTREE, _E: Scope.CITY},
+    "certificate.view": {_A: Scope.SUBTREE, _E: Scope.CITY, _S: Scope.CITY},
     "approval.view": {_O: Scope.CITY},
     "job.view": {_E: Scope.CITY, _S: Scope.CITY},
     "job.manage": {_E: Scope.CITY},

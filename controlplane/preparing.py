@@ -24,6 +24,7 @@ from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
 from controlplane.catalogue.versions import Catalogue
+from controlplane.certificates import service as certificates
 from controlplane.choices import Choice, live_choices
 from controlplane.engines import WITH_VOLUMES
 from controlplane.errors import Fault, NotFound, StateConflict
@@ -107,6 +108,8 @@ def prepare(
     choices = live_choices(session, service, action, department, zone, stands_on, resource=resource)
     schema = service.form_schema(action)
     faults = check_form(schema, ask.form, {n: [c.value for c in cs] for n, cs in choices.items()})
+    if service.certifies:
+        faults += certificates.order_faults(session, department, spec)
     if zone not in service.zones:
         faults.append(Fault("zone_not_offered", "zone"))
     if not stands_on and service.engine_of(spec) in service.absent_engines:

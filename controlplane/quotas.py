@@ -25,6 +25,7 @@ from controlplane.errors import DeclarationInvalid
 
 LEVELS = ("city", "bureau", "district", "street", "community")
 MAX_AMOUNT = 2**53
+DOMAIN_PATTERN = "^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z][a-z0-9-]*[a-z0-9]$"
 
 _CAPACITY = {
     "type": "object",
@@ -60,6 +61,8 @@ _DEPARTMENT = {
     "name": NAMES_SCHEMA,
     "level": {"enum": list(LEVELS)},
     "parent": CODE,
+    # Names below it, and it itself, are the department's to have certificates for.
+    "domain": {"type": "string", "maxLength": 200, "pattern": DOMAIN_PATTERN},
 }
 _OFFICE = {"code": CODE, "name": NAMES_SCHEMA, "department": CODE}
 _POOL = {
@@ -93,7 +96,10 @@ _PRICE = {
 
 #: file -> (key of its list, schema)
 FILES: dict[str, tuple[str, dict[str, Any]]] = {
-    "departments.yml": ("departments", _file("departments", _list_of(_DEPARTMENT, ["parent"]))),
+    "departments.yml": (
+        "departments",
+        _file("departments", _list_of(_DEPARTMENT, ["parent", "domain"])),
+    ),
     "offices.yml": ("offices", _file("offices", _list_of(_OFFICE))),
     "pools.yml": ("pools", _file("pools", _list_of(_POOL, ["warning_percent"]))),
     "quotas.yml": ("quotas", _file("quotas", _list_of(_QUOTA))),
@@ -225,6 +231,20 @@ def _tree_problems(document: Document, departments: list[dict[str, Any]]) -> lis
             text = f"{parent} must stand above {department['code']}"
             problems.append(document.problem(["departments", i, "parent"], text))
         seen.add(department["code"])
+    return problems + _domain_problems(document, departments)
+
+
+def _domain_problems(document: Document, departments: list[dict[str, Any]]) -> list[str]:
+    """A domain is one department's."""
+    holders: dict[str, str] = {}
+    problems = []
+    for i, department in enumerate(departments):
+        domain = department.get("domain")
+        if domain in holders:
+            text = f"{domain} is {holders[domain]}'s already"
+            problems.append(document.problem(["departments", i, "domain"], text))
+        elif domain is not None:
+            holders[domain] = department["code"]
     return problems
 
 

@@ -77,6 +77,7 @@ def serve(control_plane: ControlPlane) -> None:
         control_plane.custody,
         control_plane.leases,
         control_plane.upgrading,
+        control_plane.certifying,
         settings,
         clouds,
         control_plane.clock,

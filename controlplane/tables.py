@@ -6,6 +6,7 @@ from controlplane import audit, leadership
 from controlplane.admission import models as admission
 from controlplane.approval import models as approval
 from controlplane.backups import models as backups
+from controlplane.certificates import models as certificates
 from controlplane.db import Base
 from controlplane.metering import models as metering
 from controlplane.provisioning import models as provisioning
@@ -19,6 +20,7 @@ MODULES = (
     approval,
     audit,
     backups,
+    certificates,
     leadership,
     metering,
     provisioning,

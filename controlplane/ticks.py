@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from controlplane import audit
 from controlplane.admission.models import Pool
+from controlplane.certifying import Certifying
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.custody import Custody
@@ -47,6 +48,7 @@ class Ticks:
         custody: Custody,
         leases: Leases,
         upgrading: Upgrading,
+        certifying: Certifying,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -57,6 +59,7 @@ class Ticks:
         self.custody = custody
         self.leases = leases
         self.upgrading = upgrading
+        self.certifying = certifying
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -72,6 +75,8 @@ class Ticks:
             (self.end_grace, every),
             (self.advance_upgrades, every),
             (self.back_up_due, every),
+            (self.renew_certificates, every),
+            (self.refresh_lists, every),
             (self.drill_due, every),
             (self.delete_expired_backups, RETENTION_SECONDS),
             (self.read_pools, POOL_READ_SECONDS),
@@ -119,6 +124,14 @@ class Ticks:
     def advance_upgrades(self) -> int:
         """Begins the instances of running upgrades whose turn it is."""
         return self.upgrading.advance()
+
+    def renew_certificates(self) -> int:
+        """Starts to renew certificates that near their end."""
+        return self.certifying.renew_due()
+
+    def refresh_lists(self) -> int:
+        """Signs the revocation lists anew that are a day old."""
+        return self.certifying.refresh_lists()
 
     def back_up_due(self) -> int:
         """Starts the backups whose daily moment has come."""

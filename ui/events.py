@@ -44,6 +44,11 @@ EVENTS = {
     "resource_unprotected": _("解除保护"),
     "second_person_asked": _("申请双人复核"),
     "second_person_decided": _("双人复核"),
+    "certificate_issued": _("签发证书"),
+    "certificate_renewal_due": _("到期前续发证书"),
+    "certificate_held": _("暂停证书"),
+    "certificate_released": _("恢复证书"),
+    "certificate_revoked": _("吊销证书"),
     "job_retried": _("重试作业"),
     "job_cancel_asked": _("取消作业"),
     "quotas_applied": _("应用配额声明"),
@@ -85,6 +90,8 @@ DETAILS = {
     "campaign": _("升级任务"),
     "instances": _("实例数"),
     "failed": _("失败"),
+    "serial": _("序列号"),
+    "names": _("域名"),
 }
 DECISIONS = {"agree": _("同意"), "return": _("退回补正"), "refuse": _("不予同意")}
 

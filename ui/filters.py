@@ -212,8 +212,8 @@ def span_words(seconds: float, language: str) -> str:
 def unit_for(dimension: str, limit: float, language: str = "zh") -> tuple[float, str]:
     """The unit in which amounts of a capacity dimension are best written beside their `limit`.
 
-    Returns (how many base units make one, its name). Dimensions: `vcpu`, `memory_mib`, and
-    anything that begins with `storage` (GiB).
+    Returns (how many base units make one, its name). Dimensions: `vcpu`, `memory_mib`,
+    `certificates`, and anything that begins with `storage` (GiB).
     """
     if dimension == "vcpu":
         return 1, "核" if language == "zh" else "vCPU"
@@ -221,6 +221,8 @@ def unit_for(dimension: str, limit: float, language: str = "zh") -> tuple[float,
         if limit >= MIB_PER_GIB * GIB_PER_TIB:
             return MIB_PER_GIB * GIB_PER_TIB, "TiB"
         return MIB_PER_GIB, "GiB"
+    if dimension == "certificates":
+        return 1, "张" if language == "zh" else ""
     if dimension.startswith("storage"):
         return (GIB_PER_TIB, "TiB") if limit >= GIB_PER_TIB else (1, "GiB")
     return 1, ""

@@ -64,6 +64,7 @@ MENU: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
         (
             Entry("jobs.index", _("作业"), "player-play", "job.view", badge="failed_jobs"),
             Entry("pools.index", _("资源池"), "database", "pool.view"),
+            Entry("certificates.index", _("证书"), "certificate", "certificate.view"),
         ),
     ),
     (

@@ -162,6 +162,7 @@ def dimension_name(dimension: str) -> str:
         "storage_gib.ssd": gettext("高性能存储"),
         "storage_gib.backup": gettext("备份存储"),
         "storage_gib.object": gettext("对象存储"),
+        "certificates": gettext("证书"),
     }
     return names.get(dimension, dimension)
 

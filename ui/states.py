@@ -69,6 +69,12 @@ STATES: dict[str, dict[str, State]] = {
         "deleting": State(_("删除中"), "grey", "trash"),
         "deleted": State(_("已删除"), "grey", "trash"),
     },
+    "certificate": {
+        "valid": State(_("有效"), "green", "circle-check"),
+        "held": State(_("暂停"), "amber", "player-pause"),
+        "revoked": State(_("已吊销"), "red", "circle-x"),
+        "expired": State(_("已到期"), "grey", "clock"),
+    },
     "step": {
         "waiting": State(_("未开始"), "grey", "circle-dashed"),
         "running": State(_("进行中"), "blue", "loader-2", turning=True),

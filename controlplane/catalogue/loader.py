@@ -217,6 +217,7 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         restarts=data.get("restarts", False),
         chooses=tuple(data.get("chooses", ())),
         follows_rotation=data.get("follows_rotation", False),
+        certifies=data.get("certifies"),
     )
 
 
@@ -357,6 +358,7 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
         ]
     elif set(kinds) & set(BACKUP_KINDS):
         problems.append(document.problem(["actions"], "actions of backups without `backups`"))
+    problems += _certifying_problems(document)
     for code, kind in (("provision", "create"), ("retire", "retire")):
         if actions[code]["kind"] != kind:
             problems.append(document.problem(["actions", code, "kind"], f"must be {kind}"))
@@ -382,6 +384,23 @@ def _input_problems(document: Document, at: list[str], action: Mapping[str, Any]
         for key in ("draws_for", "drops_for")
         if action.get(key) is not None and action[key] not in inputs
     ]
+    return problems
+
+
+def _certifying_problems(document: Document) -> list[str]:
+    """What issues certificates also ends them, and keeps the key that comes with one."""
+    actions = document.data["actions"]
+    if not any("certifies" in action for action in actions.values()):
+        return []
+    problems = [
+        document.problem(["actions", code], f"certifies must be {what}")
+        for code, what in (("provision", "issue"), ("retire", "revoke"))
+        if actions[code].get("certifies") != what
+    ]
+    if "private_key" not in document.data.get("issued_secrets", ()):
+        problems.append(document.problem(["actions"], "issued_secrets must name private_key"))
+    if any("validity_days" not in plan for plan in document.data.get("plans", [{}])):
+        problems.append(document.problem(["actions"], "every plan needs validity_days"))
     return problems
 
 

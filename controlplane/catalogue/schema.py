@@ -10,7 +10,7 @@ from controlplane.windows import PATTERN
 
 CODE = {"type": "string", "pattern": "^[a-z][a-z0-9_-]{0,39}$"}
 ZONES = ("classified", "office", "internet")  # 内网, 专网, 外网
-DIMENSION_PATTERN = "^(vcpu|memory_mib|storage_gib\\.[a-z]+)$"
+DIMENSION_PATTERN = "^(vcpu|memory_mib|certificates|storage_gib\\.[a-z]+)$"
 
 ACTION: dict[str, Any] = {
     "type": "object",
@@ -52,6 +52,7 @@ ACTION: dict[str, Any] = {
         "restarts": {"type": "boolean"},
         "chooses": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "follows_rotation": {"type": "boolean"},
+        "certifies": {"enum": ["issue", "hold", "release", "revoke"]},
     },
     "required": ["playbook", "name", "kind"],
     "additionalProperties": False,

@@ -43,6 +43,7 @@ class Action:
     secret is drawn or forgotten. `engines`: only what stands on one of them; () on all.
     `chooses` are those of `fields` of which only a value that the resource has had before may be
     taken. `follows_rotation`: started when the database that it stands on has new secrets.
+    `certifies`: what becomes of the resource's certificates when it has ended well.
     """
 
     code: str
@@ -71,6 +72,7 @@ class Action:
     restarts: bool = False
     chooses: tuple[str, ...] = ()
     follows_rotation: bool = False
+    certifies: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,11 @@ class Service:
     def offers(self, action: Action, spec: Mapping[str, Any]) -> bool:
         """Whether an action is for what stands where this spec's plan does."""
         return not action.engines or self.engine_of(spec) in action.engines
+
+    @property
+    def certifies(self) -> bool:
+        """Whether what it delivers are certificates."""
+        return any(action.certifies for action in self.actions.values())
 
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)

@@ -21,6 +21,8 @@ class Department(Base):
     level: Mapped[str] = mapped_column(sa.String(20))
     parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("department.id"))
     path: Mapped[str] = mapped_column(sa.String(200), index=True, default="")
+    #: Names below it are the department's to have certificates for; None: none are.
+    domain: Mapped[str | None] = mapped_column(sa.String(253), index=True, unique=True)
 
     parent: Mapped[Department | None] = relationship(remote_side=[id])
 

@@ -18,6 +18,8 @@ from controlplane import schema
 from controlplane.app import build
 from controlplane.applying import apply_declared
 from controlplane.catalogue.loader import needed_chains
+from controlplane.certificate_jobs import authority_of
+from controlplane.clock import utc_now
 from controlplane.errors import DomainError
 from controlplane.people import add_people, load_people
 from controlplane.quotas import load_quotas
@@ -89,8 +91,14 @@ class Server:
         )
 
     def set_up(self) -> None:
-        """Schema, declared quotas, people: what is there already stays. Raises LabError."""
+        """Certificate authority, schema, declared quotas, people: what is there already stays.
+
+        Raises LabError.
+        """
         try:
+            authority = authority_of(self.settings())
+            if not authority.exists:
+                authority.create("Sample City E-Government Office", utc_now())
             plane = build(self.settings())
             schema.upgrade(plane.db)
             needed = needed_chains(plane.catalogue.every_version)

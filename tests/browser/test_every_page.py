@@ -48,6 +48,7 @@ PAGES = {
     "approvals.done": [("zhangjing", "/approvals/done")],
     "jobs.index": [("chengang", "/jobs")],
     "jobs.show": [("chengang", "/jobs/{job}")],
+    "certificates.index": [("limin", "/certificates"), ("chengang", "/certificates?state=held")],
     "pools.index": [("chengang", "/pools")],
     "pools.quotas": [("sunli", "/quotas"), ("limin", "/quotas")],
     "finance.month": [("sunli", "/months"), ("limin", "/months")],
@@ -88,6 +89,7 @@ APPLICATION_PAGES = {
 }
 NOT_PAGES = {
     "static", "healthz", "assets.file", "preferences.choose", "auth.sign_in",
+    "certificates.file", "pki.certificate", "pki.revocations", "pki.chain",
     "requests.progress", "jobs.steps", "jobs.log", "jobs.log_text", "finance.csv",
 }  # fmt: skip
 

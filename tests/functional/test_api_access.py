@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from controlplane.certificates.models import Certificate
 from tests.factories import City
 from tests.functional.api_fixtures import BODY, Api, make_api
 
@@ -93,6 +95,8 @@ ROUTES: dict[str, Route] = {
     "POST /resources/<uuid:resource_id>/drills": Route(
         {"engineer"}, "/resources/{resource}/drills", 403, {}
     ),
+    "GET /certificates": Route(BACKUP_READERS, "/certificates"),
+    "GET /certificates/<serial>": Route(BACKUP_READERS, "/certificates/0a1b", 404),
     "GET /jobs": Route(JOB_READERS, "/jobs", 403),
     "GET /jobs/<id:job_id>": Route(JOB_READERS, "/jobs/{job}", 403),
     "GET /jobs/<id:job_id>/log": Route(JOB_READERS, "/jobs/{job}/log", 403),
@@ -180,6 +184,8 @@ def things(api: Api) -> dict[str, Any]:
     protecting = api.city.control_plane.protecting
     protecting.protect_resource(api.city.person("limin"), resource)
     ask = protecting.unprotect_resource(api.city.person("limin"), resource)
+    with api.city.control_plane.db.transaction() as session:
+        session.add(certificate(resource, api.city.clock()))
     return {
         "ask": ask,
         "resource": resource,
@@ -188,6 +194,21 @@ def things(api: Api) -> dict[str, Any]:
         "step": made["steps"][0]["id"],
         "department": api.city.department_id("civil-affairs"),
     }
+
+
+def certificate(resource_id: str, now: datetime) -> Certificate:
+    return Certificate(
+        serial="0a1b",
+        issuer="issuing-1",
+        resource_id=resource_id,
+        names=["www.example"],
+        key_id="",
+        not_before=now,
+        not_after=now,
+        pem="",
+        state="valid",
+        created_at=now,
+    )
 
 
 def rules_of(api: Api) -> set[str]:

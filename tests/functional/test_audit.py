@@ -22,6 +22,7 @@ def seal(city: City) -> int:
         control_plane.custody,
         control_plane.leases,
         control_plane.upgrading,
+        control_plane.certifying,
         control_plane.settings,
         {},
         city.clock,

@@ -39,6 +39,7 @@ PAGES = [
     ("/approvals/done", "approval.view"),
     ("/jobs", "job.view"),
     ("/pools", "pool.view"),
+    ("/certificates", "certificate.view"),
     ("/quotas", "quota.view"),
     ("/months", "month.view"),
     ("/months/2026-10", "month.view"),

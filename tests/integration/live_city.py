@@ -360,6 +360,7 @@ def run_control_plane(
         control_plane.custody,
         control_plane.leases,
         control_plane.upgrading,
+        control_plane.certifying,
         settings,
         drivers,
         clock,

@@ -37,6 +37,7 @@ backup.restore             S        -        -        -        -        -
 backup.prove               -        -        C        -        -        -
 resource.protect           S        -        C        -        -        -
 resource.second            S        -        C        -        -        -
+certificate.view           S        -        C        -        C        -
 approval.view              -        C        -        -        -        -
 job.view                   -        -        C        -        C        -
 job.manage                 -        -        C        -        -        -

@@ -10,6 +10,7 @@ from ui.views.asking import asking_pages
 from ui.views.auth import account_pages, auth_pages
 from ui.views.batch import batch_pages
 from ui.views.catalogue import catalogue_pages
+from ui.views.certificates import certificates_pages, pki_pages
 from ui.views.connecting import connecting_pages
 from ui.views.finance import finance_pages
 from ui.views.home import home_pages
@@ -23,7 +24,7 @@ from ui.views.requests import requests_pages
 from ui.views.resources import resources_pages
 from ui.views.search import search_pages
 
-PUBLIC = (auth_pages, preferences_pages)
+PUBLIC = (auth_pages, preferences_pages, pki_pages)
 SIGNED_IN = (
     home_pages,
     catalogue_pages,
@@ -37,6 +38,7 @@ SIGNED_IN = (
     recovering_pages,
     batch_pages,
     approvals_pages,
+    certificates_pages,
     jobs_pages,
     pools_pages,
     finance_pages,

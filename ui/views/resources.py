@@ -9,6 +9,7 @@ from flask import Blueprint, render_template, request
 
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
+from controlplane.certificates.service import certificates_of
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.policy import is_allowed
 from controlplane.provisioning.leases import LeaseEnd, lease_end
@@ -28,6 +29,7 @@ from ui.facts import (
 from ui.lists import page_number, page_url, zone_in_view
 from ui.refusals import refusal_text
 from ui.session import allow, control_plane, subject
+from ui.views.certificates import certificate_state, reason_name
 from ui.views.connecting import is_connectable
 from ui.views.recovering import card_of
 from ui.views.renewing import OFFERED_MONTHS, USUAL_MONTHS, renewable_months
@@ -106,6 +108,9 @@ def show(resource_id: str) -> str:
             connectable=is_connectable(resource),
             has_logs=has_logs(resource),
             backups=card_of(resource),
+            certificates=certificates_of(session, resource.id),
+            certificate_state=certificate_state,
+            reason_name=reason_name,
             can_back_up=can(resource, "backup.take"),
             can_exchange=can_exchange(resource),
             can_protect=can_protect(story),

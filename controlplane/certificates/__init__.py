@@ -1,0 +1,1 @@
+"""Certificates of departments' services: the authority, what it has signed, its lists."""

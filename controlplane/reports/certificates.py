@@ -1,0 +1,74 @@
+"""Certificates that a person may see: the list of all that were issued, and those of a resource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane.certificates.models import Certificate, RevocationList
+from controlplane.certificates.rules import CertificateState, shown_state
+from controlplane.errors import NotFound
+from controlplane.policy import Subject
+from controlplane.provisioning.models import Resource
+from controlplane.reports.scope import Page, departments_in, holds_text, paged
+
+EXPIRED = "expired"
+STATES = (*(state.value for state in CertificateState), EXPIRED)
+
+
+@dataclass(frozen=True)
+class CertificateFilter:
+    """`state` one of STATES; `text` occurs in serial number, names or the resource's name."""
+
+    state: str = ""
+    text: str = ""
+
+
+def list_certificates(
+    session: Session, subject: Subject, chosen: CertificateFilter, now: datetime, page: int = 1
+) -> Page[Certificate]:
+    """All that were ever issued, the newest first."""
+    query = _visible(subject)
+    if chosen.state == EXPIRED:
+        query = query.where(
+            Certificate.not_after <= now, Certificate.state != CertificateState.REVOKED
+        )
+    elif chosen.state:
+        query = query.where(Certificate.state == chosen.state)
+        if chosen.state != CertificateState.REVOKED:
+            query = query.where(Certificate.not_after > now)
+    if chosen.text:
+        names = sa.cast(Certificate.names, sa.String)
+        query = query.where(holds_text(chosen.text, Certificate.serial, names, Resource.name))
+    return paged(session, query.order_by(Certificate.id.desc()), page)
+
+
+def find_certificate(session: Session, subject: Subject, serial: str) -> Certificate:
+    """Errors: NotFound, also when it is not for this person."""
+    query = _visible(subject).where(Certificate.serial == serial)
+    row: Certificate | None = session.scalars(query).first()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def revocation_lists(session: Session) -> Sequence[RevocationList]:
+    return session.scalars(sa.select(RevocationList).order_by(RevocationList.issuer)).all()
+
+
+def state_now(row: Certificate, now: datetime) -> str:
+    """What a person is told: one that has ended is neither valid nor on hold any more."""
+    return shown_state(row.state, row.not_after, now)
+
+
+def _visible(subject: Subject) -> sa.Select[Any]:
+    return (
+        sa.select(Certificate)
+        .join(Resource, Resource.id == Certificate.resource_id)
+        .where(departments_in(subject, "certificate.view", Resource.department_id))
+    )
