@@ -58,6 +58,8 @@ def output_rows(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "version": gettext("当前版本"),
         "endpoint": gettext("连接地址"),
         "address": gettext("连接地址"),
+        "s3_endpoint": gettext("连接地址"),
+        "container": gettext("存储桶"),
         "port": gettext("端口"),
         "database": gettext("数据库"),
         "username": gettext("账号"),
