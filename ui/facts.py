@@ -67,6 +67,7 @@ def output_rows(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "account": gettext("账号"),
         "server": gettext("集群地址"),
         "host_key": gettext("主机密钥"),
+        "list_url": gettext("吊销列表"),
         "server_id": gettext("云上编号"),
         "volume_id": gettext("云上编号"),
     }

@@ -333,6 +333,9 @@ def test_pages_and_api_show_what_is_ones_own(registry: Registry) -> None:
         page = clerk.get(path)
         assert page.status_code == 200
         assert lint(page.text) == []
+    shown_page = clerk.get(f"/resources/{resource_id}").text
+    assert "/actions/revoke" in shown_page
+    assert "账号与设置" not in shown_page
     assert row.serial in clerk.get("/certificates").text
     assert NAME in clerk.get("/certificates?q=civil&state=valid").text
     assert row.serial not in clerk.get("/certificates?state=revoked").text

@@ -101,7 +101,9 @@ def show(resource_id: str) -> str:
             chart=chart_of(by_day),
             actions=(offered := actions_of(story)),
             settings_actions=[
-                (o["action"].code, o["action"]) for o in offered if o["action"].inputs
+                (o["action"].code, o["action"])
+                for o in offered
+                if o["action"].inputs and not o["action"].certifies
             ],
             parameter_rows=parameter_rows(resource, service),
             renewable=renewable_months(resource),
