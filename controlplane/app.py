@@ -25,6 +25,7 @@ from controlplane.connections import Connections
 from controlplane.custody import Custody
 from controlplane.db import Database
 from controlplane.delivery import Delivery
+from controlplane.disks import Disks
 from controlplane.engines import AUTHORITY, KUBERNETES, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.leases import Leases
@@ -58,6 +59,7 @@ class ControlPlane:
     uploads: Uploads
     logs: Logs
     certifying: Certifying
+    disks: Disks
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -79,6 +81,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         custody=Custody(db, catalogue, settings, clock),
         protecting=Protecting(db, operations, clock),
         certifying=Certifying(db, catalogue, settings, clock),
+        disks=Disks(db, catalogue, settings, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
         upgrading=Upgrading(db, catalogue, settings, clock),
         uploads=Uploads(db, settings, clock),

@@ -78,6 +78,7 @@ def serve(control_plane: ControlPlane) -> None:
         control_plane.leases,
         control_plane.upgrading,
         control_plane.certifying,
+        control_plane.disks,
         settings,
         clouds,
         control_plane.clock,

@@ -17,6 +17,7 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.custody import Custody
 from controlplane.db import Database
+from controlplane.disks import Disks
 from controlplane.engines import MEASURED
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 POOL_READ_SECONDS = 60
 RETENTION_SECONDS = 60
+DISK_SECONDS = 60
 
 
 class PoolReader(Protocol):
@@ -49,6 +51,7 @@ class Ticks:
         leases: Leases,
         upgrading: Upgrading,
         certifying: Certifying,
+        disks: Disks,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -60,6 +63,7 @@ class Ticks:
         self.leases = leases
         self.upgrading = upgrading
         self.certifying = certifying
+        self.disks = disks
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -80,6 +84,7 @@ class Ticks:
             (self.drill_due, every),
             (self.delete_expired_backups, RETENTION_SECONDS),
             (self.read_pools, POOL_READ_SECONDS),
+            (self.measure_disks, DISK_SECONDS),
         ):
             self._scheduler.add_job(
                 self._as_leader,
@@ -144,6 +149,10 @@ class Ticks:
     def delete_expired_backups(self) -> int:
         """Removes archives whose time is over."""
         return self.custody.delete_expired()
+
+    def measure_disks(self) -> int:
+        """Reads what resources' data take of their plans, and holds them to it."""
+        return self.disks.measure(self.clouds)
 
     def read_pools(self) -> None:
         """Reads each open pool's capacity and images from its cloud and keeps them on its row."""

@@ -12,7 +12,14 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
 from controlplane.catalogue.schema import SERVICE
-from controlplane.catalogue.services import Action, BackupPlan, ExpressionError, Service, Snippet
+from controlplane.catalogue.services import (
+    Action,
+    BackupPlan,
+    DiskPlan,
+    ExpressionError,
+    Service,
+    Snippet,
+)
 from controlplane.catalogue.versions import Catalogue, version_key
 from controlplane.declarations import (
     NAMES_SCHEMA,
@@ -173,6 +180,7 @@ def _build(data: Mapping[str, Any], folder: Path, path: str) -> Service:
         backups=_backup_plan(data),
         maintenance=data.get("maintenance", ""),
         has_logs=data.get("logs", False),
+        disk=_disk_plan(data),
         folder=folder,
         path=path,
     )
@@ -186,6 +194,11 @@ def _backup_plan(data: Mapping[str, Any]) -> BackupPlan | None:
     return BackupPlan(
         declared["daily_at"], declared["keep_days"], declared["last_keep_days"], engines
     )
+
+
+def _disk_plan(data: Mapping[str, Any]) -> DiskPlan | None:
+    declared = data.get("disk")
+    return DiskPlan(**{**declared, "engines": tuple(declared["engines"])}) if declared else None
 
 
 def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> Action:
@@ -347,6 +360,9 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
             for name in action.get("rotates", ())
             if name not in document.data.get("secrets", ())
         ]
+    held_with = document.data.get("disk", {}).get("held_with")
+    if held_with is not None and not actions.get(held_with, {}).get("internal"):
+        problems.append(document.problem(["disk", "held_with"], "must be an internal action"))
     kinds = [action["kind"] for action in actions.values()]
     if kinds.count("upgrade") > 1:
         problems.append(document.problem(["actions"], "more than one action of kind upgrade"))

@@ -83,6 +83,20 @@ BACKUPS: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+#: Of a service whose data share a server: its plan's disk is measured, and held to.
+DISK: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "dimension": {"type": "string", "pattern": "^storage_gib\\.[a-z]+$"},
+        "near_percent": {"type": "integer", "minimum": 1, "maximum": 99},
+        "critical_percent": {"type": "integer", "minimum": 1, "maximum": 100},
+        "held_with": CODE,
+        "engines": {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
+    },
+    "required": ["dimension", "near_percent", "critical_percent", "held_with", "engines"],
+    "additionalProperties": False,
+}
+
 SERVICE: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -160,6 +174,7 @@ SERVICE: dict[str, Any] = {
         "maintenance": {"type": "string", "pattern": PATTERN},
         # What its pods write is shown on the resource's page.
         "logs": {"type": "boolean"},
+        "disk": DISK,
         "resource_name": {"type": "string"},
         "actions": {
             "type": "object",

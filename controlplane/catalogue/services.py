@@ -96,6 +96,19 @@ class BackupPlan:
 
 
 @dataclass(frozen=True)
+class DiskPlan:
+    """Which part of the capacity a resource's data fill, from which shares on somebody is told, and
+    the internal action that closes or opens it for writing. Only what stands on one of
+    `engines`."""
+
+    dimension: str
+    near_percent: int
+    critical_percent: int
+    held_with: str
+    engines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Service:
     code: str
     version: str
@@ -125,6 +138,7 @@ class Service:
     backups: BackupPlan | None
     #: When an upgrade to this version may begin; empty: as the deployment says.
     maintenance: str
+    disk: DiskPlan | None
     folder: Path = field(repr=False, compare=False)
     #: The folder as seen from that of all services: where its playbooks are.
     path: str = field(repr=False, compare=False)
@@ -162,6 +176,11 @@ class Service:
         """How what a spec's plan makes is backed up, unless its department chose otherwise; None
         where it is not."""
         plan = self.backups
+        return plan if plan is not None and self.engine_of(spec) in plan.engines else None
+
+    def disk_of(self, spec: Mapping[str, Any]) -> DiskPlan | None:
+        """How what a spec's plan makes is measured and held to it; None where it is not."""
+        plan = self.disk
         return plan if plan is not None and self.engine_of(spec) in plan.engines else None
 
     def offers(self, action: Action, spec: Mapping[str, Any]) -> bool:

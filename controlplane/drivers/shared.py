@@ -1,20 +1,39 @@
 """The platform's shared servers (databases, cache, broker), as an Ansible inventory names them.
 
-Plays reach them with their own modules; this driver only knows whether they answer at all.
+Plays reach them with their own modules; this driver only knows whether they answer at all,
+and reads what is asked every minute.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from controlplane.access import Access
 from controlplane.drivers.inventory import hosts_of
 from controlplane.errors import CloudRefused, CloudUnavailable
+from controlplane.readings import DiskReading
 
 CONNECT_TIMEOUT_SECONDS = 5
+
+
+POSTGRESQL = "postgresql"
+#: A database that a restore or a drill makes for a while is none of a department's.
+DATABASES = r"""
+SELECT shobj_description(d.oid, 'pg_database'), pg_database_size(d.oid),
+       EXISTS (
+           SELECT FROM pg_db_role_setting s
+           WHERE s.setdatabase = d.oid AND s.setrole = 0
+             AND 'default_transaction_read_only=on' = ANY (s.setconfig)
+       )
+FROM pg_database d WHERE d.datname !~ '_(restoring|drill)$'
+"""
+TAG = re.compile(r"egov ([0-9a-f-]{32,36})\b")
 
 
 class SharedServices:
@@ -35,8 +54,38 @@ class SharedServices:
             except OSError as error:
                 raise CloudUnavailable(reason=f"{name} at {address[0]}: {error}") from error
 
+    def disk_readings(self) -> dict[str, DiskReading]:
+        """What the data of each resource take on the PostgreSQL servers, which carry its id as
+        their comment. Errors: CloudUnavailable."""
+        found: dict[str, DiskReading] = {}
+        for name, host in self._servers().items():
+            if host.get("service_engine") == POSTGRESQL:
+                try:
+                    found |= _disk_readings(host)
+                except (psycopg.Error, OSError) as error:
+                    raise CloudUnavailable(reason=f"{name}: {str(error).strip()}") from error
+        return found
+
     def _servers(self) -> dict[str, Mapping[str, Any]]:
         found = {n: h for n, h in hosts_of(self.inventory).items() if "service_address" in h}
         if not found:
             raise CloudRefused(reason=f"{self.inventory.name} names no host with a service_address")
         return found
+
+
+def _disk_readings(host: Mapping[str, Any]) -> dict[str, DiskReading]:
+    """Errors: psycopg.Error, OSError (the password's file)."""
+    with psycopg.connect(
+        host=host["service_address"],
+        port=int(host["service_port"]),
+        dbname="postgres",
+        user=host["service_admin_user"],
+        password=Path(host["service_admin_password_file"]).read_text(encoding="utf-8").strip(),
+        sslmode="verify-full",
+        sslrootcert=host["service_ca_file"],
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        application_name="egov disks",
+    ) as connection:
+        rows = connection.execute(DATABASES).fetchall()
+    tags = [(TAG.match(comment or ""), used, read_only) for comment, used, read_only in rows]
+    return {tag[1]: DiskReading(int(used), bool(closed)) for tag, used, closed in tags if tag}

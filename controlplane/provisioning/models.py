@@ -50,6 +50,23 @@ class Resource(Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - read by SQLAlchemy
 
 
+class ResourceDisk(Base):
+    """What a resource's data took of its plan's disk when it was last measured.
+
+    `level` is a `DiskLevel`; `is_read_only`: its server refused to write more.
+    """
+
+    __tablename__ = "resource_disk"
+    resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id"), primary_key=True)
+    used_bytes: Mapped[int]
+    limit_gib: Mapped[int]
+    level: Mapped[str] = mapped_column(sa.String(10), index=True)
+    is_read_only: Mapped[bool]
+    measured_at: Mapped[datetime]
+
+    resource: Mapped[Resource] = relationship(lazy="joined", viewonly=True)
+
+
 class TwoPersonAsk(Base):
     """双人复核: what one person asked for a protected resource and another has to agree to.
 

@@ -15,8 +15,9 @@ from controlplane.audit import AuditEvent
 from controlplane.errors import NotFound
 from controlplane.metering.models import UsageInterval
 from controlplane.policy import Subject, is_allowed
-from controlplane.provisioning.models import Job, JobStep, Resource, TwoPersonAsk
-from controlplane.provisioning.rules import RENEWABLE, UNFINISHED, ResourceState
+from controlplane.provisioning.filling import TOLD
+from controlplane.provisioning.models import Job, JobStep, Resource, ResourceDisk, TwoPersonAsk
+from controlplane.provisioning.rules import LIVE_STATES, RENEWABLE, UNFINISHED, ResourceState
 from controlplane.reports.scope import Page, departments_in, holds_text, paged
 from controlplane.service_requests.models import ServiceRequest
 
@@ -44,6 +45,7 @@ class ResourceStory:
     parent: Resource | None
     standing_on_it: list[Resource]
     awaited: TwoPersonAsk | None
+    disk: ResourceDisk | None
 
     @property
     def busy(self) -> bool:
@@ -138,6 +140,7 @@ def resource_story(session: Session, subject: Subject, resource_id: str) -> Reso
         session.get(Resource, resource.parent_id) if resource.parent_id else None,
         list(standing),
         _awaited(session, resource.id),
+        session.get(ResourceDisk, resource.id),
     )
 
 
@@ -174,6 +177,24 @@ def expiring_soon(
     first."""
     chosen = ResourceFilter(expires_before=now + timedelta(days=days))
     return list_resources(session, subject, chosen)
+
+
+def filling_up(session: Session, subject: Subject, limit: int = 6) -> list[ResourceDisk]:
+    """Disks that somebody is to be told of, of resources the person may see, the fullest first."""
+    share = ResourceDisk.used_bytes * 1.0 / sa.func.nullif(ResourceDisk.limit_gib, 0)
+    return list(
+        session.scalars(
+            sa.select(ResourceDisk)
+            .join(Resource, Resource.id == ResourceDisk.resource_id)
+            .where(
+                departments_in(subject, "resource.view", Resource.department_id),
+                ResourceDisk.level.in_(TOLD),
+                Resource.state.in_(LIVE_STATES),
+            )
+            .order_by(share.desc())
+            .limit(limit)
+        )
+    )
 
 
 def list_jobs(session: Session, *, state: str = "", text: str = "", page: int = 1) -> Page[Job]:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from controlplane.app import create_app
 from controlplane.approval.rules import Decision
+from controlplane.readings import DiskReading
 from tests.browser.conftest import HEIGHTS, PHONE, WIDE, Site, served, visit
 from tests.functional.depot import Depot
 from tests.functional.hall import Hall, archive, with_pods
@@ -64,6 +65,7 @@ PAGES = {
 }
 #: The same of a database with a {backup}, and another to exchange it with.
 DATABASE_PAGES = {
+    "home.index": [("limin", "/")],
     "resources.show": [("limin", "/resources/{database}"), ("chengang", "/resources/{database}")],
     "operating.confirm": [
         ("limin", f"/resources/{{database}}/actions/{action}")
@@ -182,6 +184,8 @@ def test_pages(browser: Browser, site: Site, language: str) -> None:
 def test_pages_of_a_database(browser: Browser, depot: Depot, language: str) -> None:
     database = depot.database()
     backup = depot.backed_up(database)
+    depot.control_plane.disks.keep(database, DiskReading(6 << 30, is_read_only=False))
+    depot.carry_out()
     depot.operate(database, "add_account", account="report", rights="read")
     depot.control_plane.recovery.drill_now(depot.city.person("chengang"), database)
     depot.carry_out()

@@ -23,6 +23,7 @@ def seal(city: City) -> int:
         control_plane.leases,
         control_plane.upgrading,
         control_plane.certifying,
+        control_plane.disks,
         control_plane.settings,
         {},
         city.clock,

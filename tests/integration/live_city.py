@@ -361,6 +361,7 @@ def run_control_plane(
         control_plane.leases,
         control_plane.upgrading,
         control_plane.certifying,
+        control_plane.disks,
         settings,
         drivers,
         clock,

@@ -32,6 +32,8 @@ def index() -> str:
             cards["to_decide"] = requests.to_decide(session, person).rows[:SHOWN]
         if may("request.create"):
             cards |= _applicant_cards(session, person)
+        if may("resource.operate"):
+            cards["filling"] = resources.filling_up(session, person)
         if may("resource.second"):
             cards["asks"] = resources.asks_for(session, person)
         if may("job.manage"):

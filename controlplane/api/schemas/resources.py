@@ -27,6 +27,7 @@ from controlplane.api.schemas.common import (
     ResourceRef,
 )
 from controlplane.approval.rules import Decision
+from controlplane.provisioning.filling import DiskLevel
 from controlplane.provisioning.rules import ResourceState
 
 
@@ -150,12 +151,23 @@ class IntervalSchema(Output):
     request_number = ma.fields.String()
 
 
+class DiskSchema(Output):
+    """What the data took of the plan's disk when they were last measured."""
+
+    used_bytes = ma.fields.Integer()
+    limit_gib = ma.fields.Integer()
+    level = ma.fields.String(metadata={"enum": [level.value for level in DiskLevel]})
+    is_read_only = ma.fields.Boolean()
+    measured_at = UtcTime()
+
+
 class ResourceStorySchema(ResourceSummary, Flattened):
     about = "resource"
     spec = ma.fields.Dict()
     outputs = ma.fields.Dict(metadata={"description": "Addresses and ids on the cloud."})
     busy = ma.fields.Boolean()
     awaited = ma.fields.Nested(AskSchema, allow_none=True)
+    disk = ma.fields.Nested(DiskSchema, allow_none=True)
     parent = ma.fields.Nested(ResourceRef, allow_none=True)
     standing_on_it = ma.fields.List(ma.fields.Nested(ResourceRef))
     jobs = ma.fields.List(ma.fields.Nested(JobSummary))

@@ -9,6 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from controlplane.drivers.shared import SharedServices
+from controlplane.readings import DiskReading
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
 DENIED = psycopg.errors.InsufficientPrivilege
@@ -198,3 +200,33 @@ def query_at(made: Instance, other: str, account: str, password: str) -> None:
         query(made, "SELECT 1")
     finally:
         made.outputs, made.password = outputs, secret
+
+
+def test_a_full_database_is_read_only_until_its_plan_is_larger(database: Instance) -> None:
+    def reading() -> DiskReading:
+        return SharedServices(database.inventory).disk_readings()[database.resource_id]
+
+    assert reading().used_bytes > 1 << 20
+    assert not reading().is_read_only
+    plan = database.spec["plan"]
+    database.spec = {**database.spec, "plan": {**plan, "storage_gib.standard": 0}}
+    with connect(database) as session:
+        session.execute("SELECT 1")
+        assert database.run("hold_to_plan") == 1
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert database.run("hold_to_plan") == 0
+    assert reading().is_read_only
+    assert query(database, "SELECT count(*) FROM household") == [(100,)]
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        query(database, "INSERT INTO household VALUES (0)")
+    with connect(database) as session:
+        session.autocommit = True
+        session.execute("SET default_transaction_read_only = off")
+        session.execute("TRUNCATE household")
+    add(database, "report", "read", "Read-3")
+    database.run("rotate_password")
+    database.spec = {**database.spec, "plan": plan}
+    database.run("change")
+    assert not reading().is_read_only
+    query(database, "INSERT INTO household VALUES (0)")

@@ -1,0 +1,131 @@
+"""What the data of shared plans take on their servers: measured, told, held to the plan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Protocol, runtime_checkable
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from controlplane import audit
+from controlplane.admission.models import Pool
+from controlplane.catalogue.services import DiskPlan
+from controlplane.catalogue.versions import Catalogue
+from controlplane.clock import Clock
+from controlplane.config import Settings
+from controlplane.db import Database
+from controlplane.errors import CloudRefused, CloudUnavailable, ResourceBusy
+from controlplane.jobs import enqueue_action
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.filling import DiskLevel, event_of, level_of
+from controlplane.provisioning.models import Job, Resource, ResourceDisk
+from controlplane.provisioning.rules import JobState, ResourceState
+from controlplane.readings import DiskReading
+
+log = logging.getLogger(__name__)
+
+#: States in which a resource's data are measured.
+MEASURED = (ResourceState.ACTIVE, ResourceState.STOPPED, ResourceState.CHANGING)
+#: After a run that could not hold a resource to its plan the next one waits this long.
+HELD_AGAIN_AFTER = timedelta(hours=1)
+
+
+@runtime_checkable
+class ReadsDisks(Protocol):
+    """A cloud that tells what each resource's data take."""
+
+    def disk_readings(self) -> dict[str, DiskReading]:
+        """By resource id. Errors: CloudUnavailable, CloudRefused."""
+
+
+class Disks:
+    def __init__(
+        self, db: Database, catalogue: Catalogue, settings: Settings, clock: Clock
+    ) -> None:
+        self.db = db
+        self.catalogue = catalogue
+        self.settings = settings
+        self.clock = clock
+
+    def measure(self, clouds: Mapping[str, Any]) -> int:
+        """Reads every cloud that tells, keeps what it told; returns how many resources. A tick."""
+        with self.db.read() as session:
+            named = session.scalars(sa.select(Pool.cloud).where(Pool.active.is_(True)).distinct())
+            readers = {c: clouds[c] for c in named if isinstance(clouds.get(c), ReadsDisks)}
+        kept = 0
+        for cloud, reader in readers.items():
+            try:
+                readings = reader.disk_readings()
+            except (CloudUnavailable, CloudRefused) as error:
+                log.warning("disks of %s: %s", cloud, error.params.get("reason", error))
+                continue
+            kept += sum(self.keep(resource_id, r) for resource_id, r in sorted(readings.items()))
+        return kept
+
+    def keep(self, resource_id: str, reading: DiskReading) -> bool:
+        """One reading: what it says of the plan, and a run where the server does not do yet what
+        follows from it. False where the resource has no plan for it. One transaction."""
+        now = self.clock()
+        with self.db.transaction() as session:
+            resource = session.get(Resource, resource_id)
+            plan = self._plan_of(resource)
+            if resource is None or plan is None or resource.state not in MEASURED:
+                return False
+            limit_gib = int(resource.capacity.get(plan.dimension, 0))
+            level = level_of(
+                reading.used_bytes, limit_gib, plan.near_percent, plan.critical_percent
+            )
+            disk = session.get(ResourceDisk, resource_id)
+            before = DiskLevel(disk.level) if disk else DiskLevel.FINE
+            session.merge(
+                ResourceDisk(
+                    resource_id=resource_id,
+                    used_bytes=reading.used_bytes,
+                    limit_gib=limit_gib,
+                    level=level,
+                    is_read_only=reading.is_read_only,
+                    measured_at=now,
+                )
+            )
+            event = event_of(before, level)
+            if event is not None:
+                provisioning.audit_resource(
+                    session, audit.SYSTEM, event, resource, now, used_bytes=reading.used_bytes
+                )
+            if (level is DiskLevel.FULL) is not reading.is_read_only:
+                self._hold(session, resource_id, plan)
+            return True
+
+    def _plan_of(self, resource: Resource | None) -> DiskPlan | None:
+        service = self.catalogue.find(resource) if resource is not None else None
+        return service.disk_of(resource.spec) if service and resource else None
+
+    def _hold(self, session: Session, resource_id: str, plan: DiskPlan) -> None:
+        resource = provisioning.lock_resource(session, resource_id)
+        service = self.catalogue.of(resource)
+        action = service.actions[plan.held_with]
+        if resource.state not in action.states or self._failed_of_late(session, resource, plan):
+            return
+        try:
+            provisioning.check_idle(session, resource)
+        except ResourceBusy:
+            return  # the next tick measures again
+        payload = {"spec": resource.spec, "to_state": None}
+        enqueue_action(session, self.settings, service, action, resource, self.clock(), payload)
+
+    def _failed_of_late(self, session: Session, resource: Resource, plan: DiskPlan) -> bool:
+        return bool(
+            session.scalar(
+                sa.select(Job.id)
+                .where(
+                    Job.resource_id == resource.id,
+                    Job.action == plan.held_with,
+                    Job.state == JobState.FAILED,
+                    Job.finished_at > self.clock() - HELD_AGAIN_AFTER,
+                )
+                .limit(1)
+            )
+        )
