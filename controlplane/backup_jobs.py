@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from controlplane import audit
 from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, RestoreDrill
-from controlplane.backups.rules import RESTORE_FROM, BackupKind, BackupState, DrillResult
+from controlplane.backups.rules import CLONE_OF, RESTORE_FROM, BackupKind, BackupState, DrillResult
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.services import Action, BackupPlan, Service
 from controlplane.catalogue.versions import Catalogue
@@ -132,13 +132,16 @@ def enqueue_destruction(
 
 
 def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[dict[str, Any], str]:
-    """`archive` for the play of a claimed job, where it is about one; or why it cannot run."""
+    """`archive` for the play of a claimed job, where it is about one, or the `source` that it
+    clones; or why it cannot run."""
     if kind == "exchange":
         return {}, _hold_other(session, job)
     safety_id = job.payload.get("safety_backup_id")
     goes_ahead = safety_id and not job.payload.get("revert")
     if goes_ahead and session.get_one(Backup, safety_id).state != BackupState.KEPT:
         return {}, "what is there now could not be backed up first; nothing was changed"
+    if kind == "create" and job.payload.get("spec", {}).get(CLONE_OF):
+        return _clone_source(session, job)
     backup = _backup_of(session, job, kind)
     if backup is None:
         wanted = job.payload.get("spec", {}).get(RESTORE_FROM) if kind == "create" else ""
@@ -154,6 +157,16 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
     except ConfigurationMissing as missing:
         return {}, f"this deployment lacks {missing.params['what']}"
     return {"archive": opened}, ""
+
+
+def _clone_source(session: Session, job: Job) -> tuple[dict[str, Any], str]:
+    number, resource = job.payload["spec"][CLONE_OF], job.resource
+    source = session.scalars(sa.select(Resource).where(Resource.number == number)).first()
+    if source is None or resource is None or source.department_id != resource.department_id:
+        return {}, f"there is no {number} to clone"
+    if source.state not in BACKED_UP:
+        return {}, f"{number}, which was to be cloned, is {source.state}"
+    return {"source": {"resource_id": source.id, "outputs": source.outputs}}, ""
 
 
 def _backup_of(session: Session, job: Job, kind: str) -> Backup | None:

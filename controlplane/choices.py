@@ -136,6 +136,28 @@ def _my_backups(
     ]
 
 
+def _my_instances(
+    session: Session, department: Department, zone: str, service: Service, _engine: str
+) -> list[Choice]:
+    """The department's resources of the same service whose data can be copied, by their number."""
+    rows = session.scalars(
+        sa.select(Resource)
+        .where(
+            Resource.department_id == department.id,
+            Resource.zone == zone,
+            Resource.service == service.code,
+            Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
+        )
+        .order_by(Resource.number)
+        .limit(500)
+    )
+    return [
+        Choice(r.number, f"{r.name}（{r.number}）")
+        for r in rows
+        if service.backups_of(r.spec) is not None
+    ]
+
+
 def _local(at: datetime | None) -> str:
     return at.astimezone(LOCAL_ZONE).strftime("%Y-%m-%d %H:%M") if at else ""
 
@@ -171,6 +193,7 @@ _SOURCES = {
     "images": _images,
     "my_vms": _my_vms,
     "my_backups": _my_backups,
+    "my_instances": _my_instances,
     "my_databases": _my_databases,
     "my_uploads": _my_uploads,
 }

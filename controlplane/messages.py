@@ -62,8 +62,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cloud_unavailable": ("云平台暂时没有响应：{reason}", "The cloud does not answer: {reason}"),
     "cloud_refused": ("云平台拒绝了请求：{reason}", "The cloud refused: {reason}"),
     "plan_cannot_restore": (
-        "此套餐不能从备份恢复，请选共享套餐",
-        "This plan cannot restore a backup; choose a shared one",
+        "此套餐不能从备份恢复或克隆，请选共享套餐",
+        "This plan can neither restore a backup nor clone; choose a shared one",
+    ),
+    "clone_or_restore": (
+        "克隆和从备份恢复只能选一项",
+        "Choose a clone or a backup, not both",
     ),
     "no_logs": ("此资源没有可查看的日志", "This resource has no log to look at"),
     "no_backups": ("此服务不提供备份", "This service has no backups"),

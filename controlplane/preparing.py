@@ -19,7 +19,7 @@ from controlplane.admission import service as admission
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.admission.rules import difference
 from controlplane.approval.models import ApprovalChain
-from controlplane.backups.rules import RESTORE_FROM
+from controlplane.backups.rules import CLONE_OF, RESTORE_FROM
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
 from controlplane.catalogue.services import Action, ExpressionError, Service
@@ -116,6 +116,7 @@ def prepare(
         faults = _not_offered(service.engine_of(spec), faults)
     if spec.get(RESTORE_FROM) and service.backups_of(spec) is None:
         faults.append(Fault("plan_cannot_restore", RESTORE_FROM))
+    faults += _clone_faults(service, spec)
     faults += _change_faults(service, resource, spec) if resource and not faults else []
     capacity = _capacity(service, spec, faults)
     asked_capacity = difference(resource.capacity if resource else {}, capacity)
@@ -156,6 +157,16 @@ def prepare(
         choices=choices,
         resource=resource,
     )
+
+
+def _clone_faults(service: Service, spec: Mapping[str, Any]) -> list[Fault]:
+    """A new resource begins with what another has, or a backup, never with both."""
+    if not spec.get(CLONE_OF):
+        return []
+    if spec.get(RESTORE_FROM):
+        return [Fault("clone_or_restore", CLONE_OF)]
+    can = service.backups_of(spec) is not None
+    return [] if can else [Fault("plan_cannot_restore", CLONE_OF)]
 
 
 def _not_offered(engine: str, faults: list[Fault]) -> list[Fault]:

@@ -72,9 +72,11 @@ def field_groups(service: Service, action: Action, context: FormContext) -> list
 
 
 def is_pointless(field: FormField, schema: Mapping[str, Any]) -> bool:
-    """Nobody is asked which backup to restore, or which database to use, where there is none."""
+    """Nobody is asked for a backup to restore, an instance to clone, a database to use where there
+    is none."""
     source = schema.get("x-ui", {}).get("source")
-    return source in ("my_backups", "my_databases") and not field.choices and not field.errors
+    optional = ("my_backups", "my_instances", "my_databases")
+    return source in optional and not field.choices and not field.errors
 
 
 def field_of(

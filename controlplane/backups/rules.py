@@ -9,6 +9,8 @@ from controlplane.clock import LOCAL_ZONE
 
 #: The field of a form that names a backup to restore, where a service's form has one.
 RESTORE_FROM = "restore_from"
+#: The field that names a running resource of the same service to begin as a copy of.
+CLONE_OF = "clone_of"
 #: How long after the daily backup the night's drills begin.
 DRILL_AFTER = timedelta(hours=2)
 #: How long a drill may be due before it counts as overdue.

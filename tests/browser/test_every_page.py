@@ -75,7 +75,10 @@ DATABASE_PAGES = {
     "recovering.choose": [("limin", "/resources/{database}/backups/{backup}")],
     "recovering.ask_exchange": [("limin", "/resources/{database}/exchange")],
     "recovering.schedule": [("limin", "/resources/{database}/backup-schedule")],
-    "asking.apply": [("limin", "/catalogue/postgresql/apply?restore_from={backup}")],
+    "asking.apply": [
+        ("limin", "/catalogue/postgresql/apply?restore_from={backup}"),
+        ("limin", "/catalogue/postgresql/apply?clone_of={database}"),
+    ],
     "catalogue.index": [("limin", "/catalogue")],
 }
 #: The same of a web application.

@@ -13,6 +13,7 @@ from controlplane.app import create_app
 from controlplane.audit import AuditEvent
 from controlplane.credentials.models import Credential
 from controlplane.errors import InvalidInput, NotFound
+from controlplane.pipeline import Ask
 from tests.functional.api_fixtures import make_api
 from tests.functional.depot import Depot
 from tests.functional.test_ui_pages import lint, sign_in
@@ -199,3 +200,66 @@ def test_the_api_adds_an_account_and_shows_its_connection(depot: Depot) -> None:
     assert "dibao_report" in shown.json["snippets"][0]["text"]
     wrong = api.post("limin", f"{at}/actions/add_account", {"form": {"account": "X"}})
     assert wrong.status_code == 422
+
+
+def test_a_clone_is_ordered_like_its_source_and_told_where_that_is(
+    app: Flask, depot: Depot
+) -> None:
+    source_id = depot.database()
+    number = depot.resource(source_id).number
+    clerk = sign_in(app, "limin")
+    assert f"clone_of={source_id}" in clerk.get(f"/resources/{source_id}").text
+    form = clerk.get(f"/catalogue/postgresql/apply?clone_of={source_id}").text
+    assert lint(form) == []
+    assert f'<option value="{number}" selected' in form
+    stranger = sign_in(app, "zhaoguodong")
+    at = f"/catalogue/postgresql/apply?clone_of={source_id}"
+    assert stranger.get(at).status_code == 404
+
+    clone_id = depot.database(clone_of=number, system_name="低保副本")
+    run = next(r for r in depot.runs if r.extravars["resource_id"] == clone_id)
+    assert run.extravars["source"]["resource_id"] == source_id
+    assert run.extravars["source"]["outputs"]["database"] == "dibao"
+    assert run.timeout_seconds == 240 * 60, "it takes as long as the data are big"
+    changed = depot.operate(clone_id, "rotate_password")
+    assert "source" not in changed.extravars
+
+
+def test_what_cannot_be_cloned_is_named(depot: Depot) -> None:
+    source_id = depot.database()
+    backup = depot.backed_up(source_id)
+    number = depot.resource(source_id).number
+    form = {"system_name": "低保", "plan": "small", "database_name": "dibao"}
+
+    def codes(login: str, **more: str) -> list[tuple[str, str]]:
+        asked = Ask("postgresql", "provision", "internet", {**form, **more})
+        person = depot.city.person(login)
+        found = depot.control_plane.pipeline.prepare(person, asked).faults
+        return [(fault.field, fault.code) for fault in found]
+
+    assert codes("limin", clone_of=number) == []
+    assert codes("zhaoguodong", clone_of=number) == [("clone_of", "field_choice")]
+    both = {"clone_of": number, "restore_from": backup}
+    assert codes("limin", **both) == [("clone_of", "clone_or_restore")]
+
+
+def test_a_source_that_has_gone_meanwhile_ends_the_order(depot: Depot) -> None:
+    source_id = depot.database()
+    asked = Ask(
+        "postgresql",
+        "provision",
+        "internet",
+        {
+            "system_name": "低保",
+            "plan": "small",
+            "database_name": "fuben",
+            "clone_of": depot.resource(source_id).number,
+        },
+    )
+    request_id = depot.control_plane.pipeline.submit_request(depot.city.person("limin"), asked)
+    depot.control_plane.operations.retire_now(depot.city.person("chengang"), source_id, "低保")
+    depot.carry_out()
+    depot.city.decide("zhangjing", request_id)
+    depot.carry_out()
+    (job,) = [j for j in depot.jobs("provision") if j.state == "failed"]
+    assert "which was to be cloned, is retired" in job.error

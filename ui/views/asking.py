@@ -12,7 +12,7 @@ from flask_babel import gettext
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from controlplane.backups.rules import RESTORE_FROM
+from controlplane.backups.rules import CLONE_OF, RESTORE_FROM
 from controlplane.catalogue.forms import from_html
 from controlplane.catalogue.services import Action, Service
 from controlplane.errors import Fault, InvalidInput, NotFound
@@ -55,7 +55,7 @@ class Asking:
 @asking_pages.get("/catalogue/<service_code>/apply")
 def apply(service_code: str) -> str:
     """An empty form, that of the draft or returned request in `?request=`, or one that restores the
-    backup in `?restore_from=`."""
+    backup in `?restore_from=` or clones the resource in `?clone_of=`."""
     allow("request.create")
     service = service_of(service_code)
     request_id = request.args.get("request", type=int)
@@ -73,6 +73,8 @@ def apply(service_code: str) -> str:
     number = request.args.get(RESTORE_FROM)
     if number:
         ask = restoring(ask, service, number)
+    elif request.args.get(CLONE_OF):
+        ask = cloning(ask, service, request.args[CLONE_OF])
     return show_form(Asking(service, service.actions["provision"], ask), show_faults=False)
 
 
@@ -82,7 +84,19 @@ def restoring(ask: Ask, service: Service, number: str) -> Ask:
         source = find_backup(session, subject(), number[:24]).resource
     if source.service != service.code or RESTORE_FROM not in service.properties:
         raise NotFound
-    form = {**ask.form, **service.form_of(source.spec), RESTORE_FROM: number}
+    like_it = {k: v for k, v in service.form_of(source.spec).items() if k != CLONE_OF}
+    form = {**ask.form, **like_it, RESTORE_FROM: number}
+    return dataclasses.replace(ask, zone=source.zone, form=form, department_id=source.department_id)
+
+
+def cloning(ask: Ask, service: Service, resource_id: str) -> Ask:
+    """The form of another resource like one that is there, with its data. Errors: NotFound."""
+    with control_plane().db.read() as session:
+        source = find_resource(session, subject(), resource_id[:36])
+    if source.service != service.code or CLONE_OF not in service.properties:
+        raise NotFound
+    like_it = {k: v for k, v in service.form_of(source.spec).items() if k != RESTORE_FROM}
+    form = {**ask.form, **like_it, CLONE_OF: source.number}
     return dataclasses.replace(ask, zone=source.zone, form=form, department_id=source.department_id)
 
 

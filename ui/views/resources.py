@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
+from controlplane.backups.rules import CLONE_OF
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
 from controlplane.certificates.service import certificates_of
@@ -115,6 +116,7 @@ def show(resource_id: str) -> str:
             reason_name=reason_name,
             can_back_up=can(resource, "backup.take"),
             can_exchange=can_exchange(resource),
+            can_clone=can_clone(resource),
             can_protect=can_protect(story),
             lease=lease_ahead(resource, service, now),
             destruction_waits=last_backup_that_failed(session, resource.id),
@@ -159,6 +161,17 @@ def can_exchange(resource: Resource) -> Action | None:
     if action is None or resource.state not in action.states:
         return None
     return action if can(resource, "backup.restore") else None
+
+
+def can_clone(resource: Resource) -> bool:
+    """Whether the person may ask for another resource that begins with this one's data."""
+    service = control_plane().catalogue.get(resource.service)
+    return (
+        service is not None
+        and CLONE_OF in service.properties
+        and service.backups_of(resource.spec) is not None
+        and can(resource, "request.create")
+    )
 
 
 def lease_ahead(resource: Resource, service: Service | None, now: datetime) -> LeaseEnd | None:

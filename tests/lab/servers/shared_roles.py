@@ -51,7 +51,7 @@ class Instance:
     password: str
     resource_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     outputs: dict[str, Any] = field(default_factory=dict)
-    related: dict[str, Any] = field(default_factory=dict)
+    told: dict[str, Any] = field(default_factory=dict)  # whatever else its runs are told
 
     @property
     def server(self) -> Mapping[str, Any]:
@@ -87,8 +87,8 @@ class Instance:
             "outputs": self.outputs,
             "secrets": secrets,
             "inputs": dict(inputs),
-            "related": self.related,
             "job_number": self.resource_id,
+            **self.told,
         }
         file = self.folder / f"{self.resource_id}.json"
         # As ansible-runner hands it over: no `{{` of a password is a template.

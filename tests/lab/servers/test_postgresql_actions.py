@@ -172,7 +172,7 @@ def test_accounts_and_settings_stay_with_the_address_when_the_data_change_places
         add(theirs, "loader", "write", "Load-1")
         database.run("set_parameters", {"work_mem_mib": 8})
         of_theirs = {"resource_id": theirs.resource_id, "outputs": theirs.outputs}
-        database.related = {"other": {**of_theirs, "spec": theirs.spec}}
+        database.told = {"related": {"other": {**of_theirs, "spec": theirs.spec}}}
         database.run("exchange")
         assert query(database, "SELECT count(*) FROM ledger", "report", "Read-1") == [(0,)]
         assert query(database, "SHOW work_mem") == [("8MB",)]
@@ -206,6 +206,7 @@ def test_a_full_database_is_read_only_until_its_plan_is_larger(database: Instanc
     def reading() -> DiskReading:
         return SharedServices(database.inventory).disk_readings()[database.resource_id]
 
+    query(database, "CREATE TABLE filled AS SELECT generate_series(1, 100) AS id")
     assert reading().used_bytes > 1 << 20
     assert not reading().is_read_only
     plan = database.spec["plan"]
@@ -217,16 +218,47 @@ def test_a_full_database_is_read_only_until_its_plan_is_larger(database: Instanc
             session.execute("SELECT 1")
     assert database.run("hold_to_plan") == 0
     assert reading().is_read_only
-    assert query(database, "SELECT count(*) FROM household") == [(100,)]
+    assert query(database, "SELECT count(*) FROM filled") == [(100,)]
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        query(database, "INSERT INTO household VALUES (0)")
+        query(database, "INSERT INTO filled VALUES (0)")
     with connect(database) as session:
         session.autocommit = True
         session.execute("SET default_transaction_read_only = off")
-        session.execute("TRUNCATE household")
+        session.execute("TRUNCATE filled")
     add(database, "report", "read", "Read-3")
     database.run("rotate_password")
     database.spec = {**database.spec, "plan": plan}
     database.run("change")
     assert not reading().is_read_only
-    query(database, "INSERT INTO household VALUES (0)")
+    query(database, "INSERT INTO filled VALUES (0)")
+
+
+def test_a_clone_has_every_row_and_its_source_stays_in_use(
+    database: Instance, tmp_path: Path
+) -> None:
+    query(
+        database,
+        "CREATE TABLE cloned AS SELECT n AS id, md5(n::text) AS note FROM generate_series(1, 9) n",
+    )
+    query(database, "CREATE EXTENSION citext")
+    source = {"resource_id": database.resource_id, "outputs": database.outputs}
+    spec = {"database_name": "fuben", "plan": plan_of("postgresql", "small")}
+    copy = Instance(
+        "postgresql", database.inventory, tmp_path, spec, "Clone-1", told={"source": source}
+    )
+    try:
+        copy.run("provision")
+        everything = "SELECT count(*), sum(hashtext(cloned::text)) FROM cloned"
+        assert query(copy, everything) == query(database, everything)
+        assert query(copy, "SELECT 'A'::citext = 'a'") == [(True,)]
+        query(copy, "DROP TABLE cloned")
+        query(database, "INSERT INTO cloned VALUES (0)")
+        with pytest.raises(DENIED):
+            query(copy, "SET ROLE " + database.outputs["database"])
+        copy.told["job_number"] = "J-2"
+        copy.told["source"] = {**source, "outputs": {**database.outputs, "database": "nowhere"}}
+        assert "nowhere" in copy.fails("provision", {})
+        assert query(copy, "SELECT 1") == [(1,)], "what is there is touched last"
+    finally:
+        copy.run("retire")
+    assert left_of(copy) == []

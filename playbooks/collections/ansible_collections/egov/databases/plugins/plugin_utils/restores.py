@@ -43,6 +43,37 @@ def restore(
     The time runs from the first statement to the last compared row.
     """
     started = time.monotonic()
+    make_anew(server, database, owner, account)
+    restore_archive(
+        archive,
+        [*pg_restore(server), f"--dbname={database}"],
+        server.as_account(account, password).environment(database),
+    )
+    found = measured(server, database)
+    different = differences(archive["manifest"], found)
+    return Restored(rows_of(found), time.monotonic() - started, different)
+
+
+def pg_restore(server: Server) -> list[str]:
+    """The command that loads a dump as whoever the environment says, whole or not at all."""
+    return [
+        *(str(server.tools / "pg_restore"), "--format=custom", "--no-owner", "--no-privileges"),
+        *("--exit-on-error", "--single-transaction", "--no-password"),
+    ]
+
+
+def measured(server: Server, database: str) -> dict[str, Any]:
+    """What is in a database that nobody writes to."""
+    with server.connect(database) as connection:
+        prepare(connection)
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        found = measure(connection)
+        connection.execute("COMMIT")
+    return found
+
+
+def make_anew(server: Server, database: str, owner: str, account: str) -> None:
+    """An empty database in the place of whatever an earlier try left."""
     with server.connect() as connection:
         connection.execute(statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", database))
         connection.execute(
@@ -56,21 +87,6 @@ def restore(
         set_role(connection, database, account, owner)
     with server.connect(database) as connection:
         close_public_schema(connection, owner)
-    restore_archive(
-        archive,
-        [
-            *(str(server.tools / "pg_restore"), "--format=custom", "--no-owner", "--no-privileges"),
-            *("--exit-on-error", "--single-transaction", "--no-password", f"--dbname={database}"),
-        ],
-        server.as_account(account, password).environment(database),
-    )
-    with server.connect(database) as connection:
-        prepare(connection)
-        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        found = measure(connection)
-        connection.execute("COMMIT")
-    different = differences(archive["manifest"], found)
-    return Restored(rows_of(found), time.monotonic() - started, different)
 
 
 def set_role(connection: Any, database: str, account: str, owner: str) -> None:

@@ -1,0 +1,40 @@
+"""A copy of another database; the options stand in modules/postgresql_clone.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ansible_collections.egov.databases.plugins.plugin_utils.archives import ArchiveError
+from ansible_collections.egov.databases.plugins.plugin_utils.clones import clone
+from ansible_collections.egov.databases.plugins.plugin_utils.database_action import (
+    DatabaseAction,
+    Json,
+)
+from ansible_collections.egov.databases.plugins.plugin_utils.exchanges import is_exchanged
+from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server, statement
+
+SHOWN = 5
+
+
+class ActionModule(DatabaseAction):
+    ARGUMENTS: ClassVar[Json] = {
+        "source": {"type": "str", "required": True},
+        "database": {"type": "str", "required": True},
+        "into": {"type": "str", "required": True},
+        "owner": {"type": "str", "required": True},
+        "account": {"type": "str", "required": True},
+    }
+
+    def act(self, server: Server, wanted: Json, given: Mapping[str, Any]) -> tuple[bool, Json]:
+        with server.connect() as connection:
+            if is_exchanged(connection, wanted["database"], given["job_number"]):
+                return False, {}  # an earlier try of this job has come further than this
+        into, password = wanted["into"], given["secrets"]["password"]
+        cloned = clone(server, wanted["source"], into, wanted["owner"], wanted["account"], password)
+        if cloned.different:
+            with server.connect() as connection:
+                connection.execute(statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", into))
+            told = "; ".join(cloned.different[:SHOWN])
+            raise ArchiveError(f"the copy is not what was copied, and is thrown away: {told}")
+        return True, {"rows": cloned.rows, "seconds": round(cloned.seconds, 2)}
