@@ -218,7 +218,10 @@ class Delivery:
         current, previous = of(CredentialState.CURRENT), of(CredentialState.PREVIOUS)
         if action is not None and action.draws_for:
             name = account_secret(job.payload["inputs"][action.draws_for])
-            current["account"] = opened.get(CredentialState.NEXT, {})[name]
+            drawn_for_it = opened.get(CredentialState.NEXT, {}).get(name)
+            if drawn_for_it is None:  # forgotten when an earlier try had failed for good
+                return {}, Refusal("its secret is not kept any more; ask again", is_final=True)
+            current["account"] = drawn_for_it
         if action is not None and action.rotates:
             drawn = of(CredentialState.NEXT)
             return {"secrets": {**current, **drawn}, "previous_secrets": current}, None

@@ -44,7 +44,15 @@ WIDGETS = (
     "ssh_key",
     "upload",
 )
-SOURCES = ("images", "my_vms", "my_backups", "my_instances", "my_databases", "my_uploads", "accounts")
+SOURCES = (
+    "images",
+    "my_vms",
+    "my_backups",
+    "my_instances",
+    "my_databases",
+    "my_uploads",
+    "accounts",
+)
 #: What a service with `backups` must be able to do; an action of each kind.
 BACKUP_KINDS = ("backup", "restore", "drill")
 

@@ -97,6 +97,10 @@ def test_an_account_that_could_not_be_made_leaves_no_secret(depot: Depot) -> Non
     depot.fail_all("the name is taken on this server")
     assert sealed(depot, resource_id) == {"password": "current"}
     assert "accounts" not in depot.resource(resource_id).outputs
+    (job,) = depot.jobs("add_account")
+    depot.control_plane.operations.retry_job(depot.city.person("chengang"), job.id)
+    assert depot.carry_out() == [], "its secret is gone: it is refused, and stops nobody else"
+    assert "ask again" in depot.jobs("add_account")[0].error
 
 
 def test_every_fault_is_named_and_nothing_begins(depot: Depot) -> None:
