@@ -11,11 +11,12 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.rules import CredentialState
-from controlplane.jobs import enqueue_action, parent_in, service_of
+from controlplane.jobs import enqueue_action, service_of
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import ResourceState, SiteState
 from controlplane.service_requests import service as requests
+from controlplane.standing import parent_in
 
 
 class BadEnds:

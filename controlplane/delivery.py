@@ -26,7 +26,7 @@ from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState, account_secret, is_of
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
-from controlplane.jobs import follow_rotation, parent_in, service_of, sync_quota
+from controlplane.jobs import follow_rotation, service_of, sync_quota
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import (
@@ -38,6 +38,7 @@ from controlplane.provisioning.rules import (
 from controlplane.provisioning.service import Step
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
+from controlplane.standing import parent_in, refusal_at_run
 from controlplane.supplying import spec_of, supplies
 from controlplane.telling import extravars
 
@@ -181,7 +182,12 @@ class Delivery:
             timeout_seconds=self._timeout_seconds(bool(archive)),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
-            refusal=_end_of(job) or missing_key or no_archive or lacking or not_signable,
+            refusal=_end_of(job)
+            or _no_base(session, job, action)
+            or missing_key
+            or no_archive
+            or lacking
+            or not_signable,
         )
 
     def _timeout_seconds(self, moves_data: bool) -> int:
@@ -397,6 +403,13 @@ class Delivery:
 def _was_taken_before(job: Job) -> bool:
     """Whether a worker had the job before the one that has it now: it may have done something."""
     return job.fence > 1
+
+
+def _no_base(session: Session, job: Job, action: Action | None) -> Refusal | None:
+    """What stands on what forbids it; only a destruction may be tried again later."""
+    kind = action.kind if action else ""
+    reason = refusal_at_run(session, job, kind)
+    return Refusal(reason, is_final=kind != "retire") if reason else None
 
 
 def _end_of(job: Job) -> Refusal | None:

@@ -150,6 +150,13 @@ class AdmissionRefused(InvalidInput):
     status = 409
 
 
+class DependenceRefused(InvalidInput):
+    """A resource stands on another, or would, and what was asked does not go with that."""
+
+    code = "dependence_refused"
+    status = 409
+
+
 class DeclarationInvalid(DomainError):
     """A file of `quotas/` or `playbooks/services/` is wrong; nothing of it is applied."""
 

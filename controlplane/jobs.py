@@ -16,17 +16,16 @@ from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.engines import ONBOARDED
-from controlplane.errors import StateConflict
+from controlplane.errors import DependenceRefused, StateConflict
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
-from controlplane.provisioning.rules import STANDABLE, ResourceState, SiteState, add_months
+from controlplane.provisioning.rules import ResourceState, SiteState, add_months
 from controlplane.service_requests.models import ServiceRequest
+from controlplane.standing import below_need_faults, stand_on
 from controlplane.tenancy.models import Department
 
 ONBOARD_PLAYBOOK = "ops/onboard.yml"
 SYNC_QUOTA_PLAYBOOK = "ops/sync_quota.yml"
-#: Sources of fields that name what a resource stands on.
-PARENT_SOURCES = ("my_vms", "my_databases")
 #: Stopped, a resource takes what is in force when it starts again.
 FOLLOWING_STATES = (ResourceState.BUILDING, ResourceState.ACTIVE, ResourceState.CHANGING)
 PLATFORM = "platform"  # the `service` of jobs that belong to no service
@@ -96,14 +95,20 @@ def quota_of(session: Session, department: Department, zone: str) -> dict[str, i
 def start_delivery(
     session: Session,
     settings: Settings,
+    catalogue: Catalogue,
     service: Service,
     request: ServiceRequest,
     now: datetime,
 ) -> Job:
-    """The resource and the job of an approved request. Errors: as `lock_changeable`."""
+    """The resource and the job of an approved request.
+
+    Errors: as `lock_changeable` and `standing.stand_on`; DependenceRefused also where a change
+    would leave too little for what stands on the resource.
+    """
     action = service.actions[request.action]
     if action.kind == "create":
         resource = _new_resource(session, service, request, now)
+        stand_on(session, catalogue, service, resource, request.spec)
         keyring = Keyring(settings.credential_keys)
         drawn = service.drawn(service.secrets)
         credentials.draw_missing(session, keyring, resource.id, drawn, now)
@@ -114,12 +119,15 @@ def start_delivery(
         # What was done since the request was sent (a volume attached) stays as it is.
         changed = {k: v for k, v in request.spec.items() if k in action.fields}
         request.spec = {**resource.spec, **changed}
+        stand_on(session, catalogue, service, resource, request.spec)
+        faults = below_need_faults(session, catalogue, resource, request.capacity)
+        if faults:
+            raise DependenceRefused(faults)
         payload = {
             "spec": request.spec,
             "previous_spec": resource.spec,
             "resume_state": resource.state,
         }
-        stand_on(session, resource, parent_in(service, request.spec))
         resource.state = ResourceState.CHANGING
     return enqueue_action(
         session, settings, service, action, resource, now, payload, request_id=request.id
@@ -157,35 +165,12 @@ def _new_resource(
         spec=request.spec,
         capacity=request.capacity,
         outputs={},
-        parent_id=parent_in(service, request.spec),
         created_at=now,
         expires_at=add_months(now, months),
     )
     session.add(resource)
     session.flush()
     return resource
-
-
-def parent_in(service: Service, spec: Mapping[str, Any]) -> str | None:
-    """The resource that a spec makes its own stand on: a field whose source is one of those."""
-    for name, schema in service.properties.items():
-        if schema.get("x-ui", {}).get("source") in PARENT_SOURCES and spec.get(name):
-            return str(spec[name])
-    return None
-
-
-def stand_on(session: Session, resource: Resource, parent_id: str | None) -> None:
-    """From now on, not from the job's end, `resource` stands on another, which therefore stays.
-
-    What it stood on until now stays too until the job has ended; a job that fails goes back to it.
-    Errors: StateConflict (the other one is on its way out).
-    """
-    if parent_id is None or parent_id == resource.parent_id:
-        return
-    parent = provisioning.lock_resource(session, parent_id)
-    if parent.state not in STANDABLE:
-        raise StateConflict(state=parent.state)
-    resource.parent_id = parent_id
 
 
 def enqueue_action(

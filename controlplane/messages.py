@@ -55,6 +55,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "配额或资源池不足，未作任何更改",
         "Quota or pool is too small for this; nothing was changed",
     ),
+    "dependence_refused": (
+        "资源之间有依赖，未作任何更改",
+        "One resource stands on another; nothing was changed",
+    ),
     "declaration_invalid": (
         "声明文件有误，未应用任何内容",
         "A declaration is wrong; nothing was applied",
@@ -207,6 +211,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "nothing_upgradable": (
         "没有一个实例能够升级，原因见预览",
         "Not one instance can be upgraded; the preview says why",
+    ),
+    "dependents_need": (
+        "依赖它的资源 {names} 共需{dimension} {need}，变更后只有 {left}",
+        "{names} stand on it and need {need} of {dimension}; it would have {left}",
+    ),
+    "base_leaving": (
+        "“{name}”正在退订或已不存在，不能再依赖它",
+        "{name} is being retired or is gone; nothing can stand on it any more",
+    ),
+    "base_not_ready": (
+        "“{name}”尚未交付，请等它交付后再试",
+        "{name} is not delivered yet; try again when it is",
+    ),
+    "base_too_small": (
+        "“{name}”{dimension}不足：至少需要 {need}，现有 {left}",
+        "{name} is too small: it takes {need} of {dimension}, and there is {left}",
     ),
     # Admission
     "pool_short": (

@@ -32,7 +32,7 @@ from controlplane.errors import (
     StateConflict,
 )
 from controlplane.guarding import actor_of, ask_second_person, lock_for
-from controlplane.jobs import enqueue_action, parent_in, stand_on
+from controlplane.jobs import enqueue_action
 from controlplane.policy import Subject
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.guards import GuardedAct, name_faults, needs_second_person
@@ -41,6 +41,7 @@ from controlplane.provisioning.rules import (
     JobState,
     ResourceState,
 )
+from controlplane.standing import may_go_faults, stand_on
 
 
 class Operations:
@@ -63,7 +64,8 @@ class Operations:
     ) -> int:
         """Starts an action that nobody has to approve; returns the job's id.
 
-        Errors: NotFound, Forbidden, InvalidInput, StateConflict (its state, or it is busy).
+        Errors: NotFound, Forbidden, InvalidInput, StateConflict (its state, or it is busy),
+        DependenceRefused.
         """
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "resource.operate")
@@ -89,7 +91,7 @@ class Operations:
             if drawn:
                 keyring = Keyring(self.settings.credential_keys)
                 credentials.draw_next(session, keyring, resource.id, drawn, self.clock())
-            stand_on(session, resource, parent_in(service, spec))
+            stand_on(session, self.catalogue, service, resource, spec)
             job = enqueue_action(
                 session,
                 self.settings,
@@ -190,11 +192,7 @@ class Operations:
 
     def _retire_faults(self, session: Session, resource: Resource, typed_name: str) -> list[Fault]:
         faults = name_faults(typed_name, resource.name)
-        standing = provisioning.dependents(session, resource.id)
-        if standing:
-            names = "、".join(f"{r.name}（{r.number}）" for r in standing[:5])
-            faults.append(Fault("has_dependents", "", {"names": names}))
-        return faults
+        return faults + may_go_faults(session, self.catalogue, resource)
 
     def cancel_retirement(self, subject: Subject, resource_id: str) -> None:
         """Within the grace period: the resource stays, and starts again. Errors: as above."""

@@ -39,6 +39,7 @@ from controlplane.provisioning.models import Resource
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
+from controlplane.standing import lock_base
 from controlplane.tenancy.models import Department
 from controlplane.tenancy.service import get_department
 from controlplane.text import without_control_characters
@@ -134,6 +135,7 @@ class Pipeline:
         requests.move_request(request, "submit", now)
         requests.number_request(session, request, now)
         request.resource_id = request.resource_id or provisioning.new_resource_id()
+        lock_base(session, preparation.service, preparation.asked.spec)  # before any counter
         pool = preparation.pool
         admission.hold(
             session, _claimant(request, department), pool, preparation.asked_capacity, now
@@ -238,15 +240,16 @@ class Pipeline:
         return step
 
     def _approve(self, session: Session, request: ServiceRequest, subject: Subject) -> None:
-        """Approval, allocation and job in one transaction. Errors: as `lock_changeable`."""
+        """Approval, allocation and job in one transaction. Errors: as `start_delivery`."""
         now = self.clock()
         service = self.catalogue.of(request)
         action = service.actions[request.action]
         if action.kind == "change" and request.resource_id is not None:
             lock_changeable(session, action, request.resource_id)  # before any counter
+        lock_base(session, service, request.spec)
         requests.move_request(request, "approve", now)
         admission.allocate(session, request.id, now)
-        start_delivery(session, self.settings, service, request, now)
+        start_delivery(session, self.settings, self.catalogue, service, request, now)
         self._audit(session, subject, "request_approved", request, pool=request.pool)
 
     # --- helpers --------------------------------------------------------------------------------

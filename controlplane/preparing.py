@@ -34,6 +34,7 @@ from controlplane.provisioning.models import Resource
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
 from controlplane.service_requests.service import Asked
+from controlplane.standing import base_faults_of, base_field, below_need_faults
 from controlplane.tenancy.models import Department, Office
 
 if TYPE_CHECKING:
@@ -117,8 +118,12 @@ def prepare(
     if spec.get(RESTORE_FROM) and service.backups_of(spec) is None:
         faults.append(Fault("plan_cannot_restore", RESTORE_FROM))
     faults += _clone_faults(service, spec)
+    faults = _base_faults(session, service, spec, faults, ask.form, department)
     faults += _change_faults(service, resource, spec) if resource and not faults else []
     capacity = _capacity(service, spec, faults)
+    if resource and not faults:
+        at = "plan" if "plan" in ask.form else ""
+        faults += below_need_faults(session, catalogue, resource, capacity, at)
     asked_capacity = difference(resource.capacity if resource else {}, capacity)
     pools = (
         [session.get_one(Pool, resource.pool_code)]
@@ -173,6 +178,23 @@ def _not_offered(engine: str, faults: list[Fault]) -> list[Fault]:
     """The true reason in the place of "not one of the choices"."""
     others = [f for f in faults if f.field != "plan"]
     return [*others, Fault("engine_absent", "plan", {"engine": messages.ENGINES[engine]})]
+
+
+def _base_faults(
+    session: Session,
+    service: Service,
+    spec: Mapping[str, Any],
+    faults: list[Fault],
+    form: Mapping[str, Any],
+    department: Department,
+) -> list[Fault]:
+    """The true reason why a resource of one's own cannot be stood on, likewise."""
+    name = base_field(service)
+    codes = [f.code for f in faults if f.field == name]
+    if name not in form or codes not in ([], ["field_choice"]):
+        return faults
+    found = base_faults_of(session, service, spec, department)
+    return [f for f in faults if f.field != name] + found if found else faults
 
 
 def _declared(session: Session, catalogue: Catalogue, ask: Ask) -> tuple[Service, Action]:

@@ -14,8 +14,9 @@ from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
 from controlplane.errors import ConfigurationMissing
-from controlplane.jobs import parent_in, service_of
+from controlplane.jobs import service_of
 from controlplane.provisioning.models import Job, Resource
+from controlplane.standing import parent_in
 from controlplane.uploads.service import find_upload
 from controlplane.uploads.store import UploadStore
 

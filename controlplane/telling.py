@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from controlplane.admission.models import Pool
 from controlplane.catalogue.services import Service
 from controlplane.catalogue.versions import Catalogue
-from controlplane.jobs import parent_in
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
 from controlplane.service_requests.models import ServiceRequest
+from controlplane.standing import parent_in
 from controlplane.supplying import spec_of
 
 

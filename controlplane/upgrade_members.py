@@ -29,6 +29,7 @@ from controlplane.provisioning.models import Job, Resource
 from controlplane.provisioning.rules import UNFINISHED, ResourceState
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
+from controlplane.standing import below_need_faults
 from controlplane.upgrade_jobs import MEMBER
 from controlplane.upgrade_previews import Standing, Upgraded, upgrade_action, upgraded
 from controlplane.upgrades.models import Campaign, Member
@@ -75,7 +76,10 @@ def begin_member(
         return False
     standing = Standing(resource.spec, resource.capacity, resource.zone)
     seen = upgraded(old, new, action, standing, resource.state)
-    faults = list(seen.faults)
+    faults = [
+        *seen.faults,
+        *below_need_faults(session, catalogue, resource, seen.capacity),
+    ]
     if resource.service_version != campaign.from_version:
         faults.insert(0, Fault("version_is", "", {"version": resource.service_version}))
     if faults:

@@ -178,6 +178,7 @@ def _build(data: Mapping[str, Any], folder: Path, path: str) -> Service:
         properties=data["form"]["properties"],
         required=tuple(data["form"].get("required", ())),
         capacity_expressions=data["capacity"],
+        base_need_expressions=data.get("base_needs", {}),
         resource_name_expression=data["resource_name"],
         actions={code: _action(code, a, data) for code, a in data["actions"].items()},
         secrets=tuple(data.get("secrets", ())),
@@ -442,6 +443,10 @@ def _expression_problems(document: Document, service: Service) -> list[str]:
                 alone.capacity_of(spec)
             except ExpressionError as error:
                 problems[document.problem(["capacity", dimension], str(error))] = None
+        try:
+            service.base_needs_of(spec)
+        except ExpressionError as error:
+            problems[document.problem(["base_needs"], str(error))] = None
         try:
             service.resource_name_of(spec)
         except ExpressionError as error:

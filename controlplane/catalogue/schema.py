@@ -165,6 +165,13 @@ SERVICE: dict[str, Any] = {
             "additionalProperties": {"type": ["string", "integer"]},
             "minProperties": 1,
         },
+        # What the resource below must have for this one at least; it is not made smaller than that.
+        "base_needs": {
+            "type": "object",
+            "propertyNames": {"pattern": DIMENSION_PATTERN},
+            "additionalProperties": {"type": ["string", "integer"]},
+            "minProperties": 1,
+        },
         "secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
         # Those of `secrets` that the cloud draws rather than we.
         "issued_secrets": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},

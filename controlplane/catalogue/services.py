@@ -129,6 +129,8 @@ class Service:
     properties: Mapping[str, Mapping[str, Any]]
     required: tuple[str, ...]
     capacity_expressions: Mapping[str, str | int]
+    #: What the resource that it stands on must have for it at least.
+    base_need_expressions: Mapping[str, str | int]
     resource_name_expression: str
     actions: Mapping[str, Action]
     secrets: tuple[str, ...]
@@ -276,8 +278,17 @@ class Service:
 
     def capacity_of(self, spec: Mapping[str, Any]) -> Capacity:
         """Capacity vector of a spec, dimensions of amount 0 left out. Errors: ExpressionError."""
+        return self._vector(self.capacity_expressions, spec)
+
+    def base_needs_of(self, spec: Mapping[str, Any]) -> Capacity:
+        """What a spec needs of the resource that it stands on. Errors: ExpressionError."""
+        return self._vector(self.base_need_expressions, spec)
+
+    def _vector(
+        self, expressions: Mapping[str, str | int], spec: Mapping[str, Any]
+    ) -> dict[str, int]:
         vector = {}
-        for dimension, expression in self.capacity_expressions.items():
+        for dimension, expression in expressions.items():
             amount = self._evaluate(expression, spec)
             if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
                 raise ExpressionError(f"{dimension}: {amount!r} is not a whole number of 0 or more")

@@ -126,11 +126,6 @@ def resource_story(session: Session, subject: Subject, resource_id: str) -> Reso
         .order_by(UsageInterval.t0.desc(), UsageInterval.item)
         .limit(200)
     ).all()
-    standing = session.scalars(
-        sa.select(Resource)
-        .where(Resource.parent_id == resource.id, Resource.state != ResourceState.RETIRED)
-        .order_by(Resource.number)
-    ).all()
     return ResourceStory(
         resource,
         session.get_one(ServiceRequest, resource.request_id),
@@ -138,9 +133,21 @@ def resource_story(session: Session, subject: Subject, resource_id: str) -> Reso
         list(events),
         list(intervals),
         session.get(Resource, resource.parent_id) if resource.parent_id else None,
-        list(standing),
+        standing_on(session, resource.id),
         _awaited(session, resource.id),
         session.get(ResourceDisk, resource.id),
+    )
+
+
+def standing_on(session: Session, resource_id: str) -> list[Resource]:
+    """What stands on a resource, which therefore stays. They are of the same department."""
+    gone = (ResourceState.RETIRED, ResourceState.FAILED)
+    return list(
+        session.scalars(
+            sa.select(Resource)
+            .where(Resource.parent_id == resource_id, Resource.state.not_in(gone))
+            .order_by(Resource.number)
+        )
     )
 
 

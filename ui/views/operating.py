@@ -13,7 +13,7 @@ from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound
 from controlplane.policy import is_allowed
 from controlplane.provisioning.models import Resource
 from controlplane.reports.prices import month_quotes
-from controlplane.reports.resources import find_resource
+from controlplane.reports.resources import find_resource, standing_on
 from ui.declared_forms import FormContext, fault_links, field_groups
 from ui.presentation import words
 from ui.session import allow, control_plane, subject
@@ -121,6 +121,7 @@ def show_confirmation(resource_id: str, action_code: str, faults: tuple[Fault, .
             kind=kind,
             action_code=action_code,
             groups=groups,
+            standing=standing_on(session, resource.id),
             monthly=month_quotes(session, {"now": resource.capacity}, plane.clock())["now"],
             faults=fault_links(faults, groups, {NAME_FIELD: gettext("名称")}),
         )
