@@ -214,6 +214,7 @@ def _take_in(session: Session, campaign: Campaign, each: InstancePreview, now: d
         state=MemberState.SKIPPED if seen.faults else MemberState.PENDING,
         preview={
             "asked": seen.asked,
+            "before": resource.capacity,
             "capacity": seen.capacity,
             "monthly_before": each.monthly_before,
             "monthly_after": each.monthly_after,

@@ -6,6 +6,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from controlplane.catalogue.loader import load_catalogue
+from controlplane.config import CHECKOUT
 from tests.factories import TEST_SERVICES
 
 #: What becomes of the drill service: its small plan grows, the large one is offered no more.
@@ -47,3 +49,52 @@ def edited(text: str, *edits: tuple[str, str]) -> str:
         assert before in text, before
         text = text.replace(before, after, 1)
     return text
+
+
+#: What becomes of PostgreSQL in the lab: its small plan takes more connections and more memory, and
+#: the upgrade of the system called so fails when its database has been changed already.
+POSTGRESQL_9 = (
+    ("connections: 20, vcpu: 1, memory_mib: 512", "connections: 25, vcpu: 1, memory_mib: 1024"),
+    (
+        "actions:\n",
+        "actions:\n  newer:\n    kind: upgrade\n    playbook: newer.yml\n"
+        "    name: {zh: 升级, en: Upgrade}\n    states: [active]\n",
+    ),
+)
+FAILS = "升级会失败的系统"
+NEWER_PLAY = f"""\
+---
+- name: As an order is carried out
+  ansible.builtin.import_playbook: manage.yml
+- name: And then for some it goes wrong
+  hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - name: What nobody had thought of
+      ansible.builtin.assert:
+        that: controlplane.is_undoing or controlplane.spec.system_name != '{FAILS}'
+        fail_msg: an extension does not fit the new version
+"""
+
+
+def release_postgresql(folder: Path) -> tuple[Path, str]:
+    """The shipped PostgreSQL in a playbooks folder of a test's own, kept as it is beside 9.0.0;
+    the folder, and the version that is kept."""
+    shipped, playbooks = CHECKOUT / "playbooks", folder / "playbooks"
+    newest, declared = playbooks / "services" / "postgresql", shipped / "services" / "postgresql"
+    version = load_catalogue(shipped / "services")["postgresql"].version
+    shutil.copytree(declared, newest, ignore=shutil.ignore_patterns("versions"))
+    shutil.copytree(newest, newest / "versions" / version)
+    for name in ("roles", "collections", "ops"):
+        (playbooks / name).symlink_to(shipped / name)
+    shutil.copyfile(CHECKOUT / "ansible.cfg", folder / "ansible.cfg")
+    (folder / "inventory").mkdir()
+    text = (newest / "service.yml").read_text(encoding="utf-8")
+    text = edited(text, (f"version: {version}", "version: 9.0.0"), *POSTGRESQL_9)
+    (newest / "service.yml").write_text(text, encoding="utf-8")
+    manage = (newest / "manage.yml").read_text(encoding="utf-8")
+    manage = edited(manage, ("provision: present", "provision: present\n      newer: present"))
+    (newest / "manage.yml").write_text(manage, encoding="utf-8")
+    (newest / "newer.yml").write_text(NEWER_PLAY, encoding="utf-8")
+    return playbooks, version

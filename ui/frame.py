@@ -63,6 +63,7 @@ MENU: tuple[tuple[Any, tuple[Entry, ...]], ...] = (
         _("平台"),
         (
             Entry("jobs.index", _("作业"), "player-play", "job.view", badge="failed_jobs"),
+            Entry("upgrades.index", _("升级"), "versions", "upgrade.view"),
             Entry("pools.index", _("资源池"), "database", "pool.view"),
             Entry("certificates.index", _("证书"), "certificate", "certificate.view"),
         ),

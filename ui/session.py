@@ -23,6 +23,7 @@ from controlplane.operations import Operations
 from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject, is_allowed
 from controlplane.protecting import Protecting
+from controlplane.upgrading import Upgrading
 from controlplane.uploading import Uploads
 from ui.preferences import local_target
 
@@ -59,6 +60,8 @@ class UseCases(Protocol):
     def uploads(self) -> Uploads: ...
     @property
     def logs(self) -> Logs: ...
+    @property
+    def upgrading(self) -> Upgrading: ...
 
 
 def install(app: Flask) -> None:

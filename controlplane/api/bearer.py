@@ -20,6 +20,7 @@ from controlplane.pipeline import Pipeline
 from controlplane.policy import Subject
 from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
+from controlplane.upgrading import Upgrading
 from controlplane.uploading import Uploads
 
 
@@ -44,6 +45,8 @@ class UseCases(Protocol):
     def connections(self) -> Connections: ...
     @property
     def recovery(self) -> Recovery: ...
+    @property
+    def upgrading(self) -> Upgrading: ...
     @property
     def protecting(self) -> Protecting: ...
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -11,9 +12,12 @@ from playwright.sync_api import Browser, Page
 from controlplane.app import create_app
 from controlplane.approval.rules import Decision
 from controlplane.readings import DiskReading
+from controlplane.upgrade_plans import Plan
 from tests.browser.conftest import HEIGHTS, PHONE, WIDE, Site, served, visit
+from tests.factories import make_city, open_city
 from tests.functional.depot import Depot
 from tests.functional.hall import Hall, archive, with_pods
+from tests.newer import release_drill, services_with_drill
 
 #: endpoint -> (who opens it, its address); {request}, {returned}, {resource}, {retiring},
 #: {protected}, {job} and {department} are filled in. Fragments, files and redirects have no page
@@ -91,6 +95,15 @@ APPLICATION_PAGES = {
     ],
     "resources.show": [("limin", "/resources/{application}")],
     "resources.logs": [("limin", "/resources/{application}/logs")],
+}
+#: The same where a newer version of a service is offered, and an {upgrade} to it has stopped.
+UPGRADE_PAGES = {
+    "upgrades.index": [("chengang", "/upgrades"), ("zhouwei", "/upgrades")],
+    "upgrades.show": [("chengang", "/upgrades/{upgrade}"), ("zhouwei", "/upgrades/{upgrade}")],
+    "upgrades.preview": [
+        ("chengang", "/upgrades/preview?service=drill&from=1.0.0&to=2.0.0"),
+    ],
+    "resources.show": [("limin", "/resources/{upgraded}")],
 }
 NOT_PAGES = {
     "static", "healthz", "assets.file", "preferences.choose", "auth.sign_in",
@@ -174,7 +187,7 @@ def test_every_page_is_looked_at(site: Site) -> None:
         for rule in app.url_map.iter_rules()
         if "GET" in (rule.methods or ()) and not rule.rule.startswith(("/api", "/openapi"))
     }
-    listed = set(PAGES) | set(DATABASE_PAGES) | set(APPLICATION_PAGES)
+    listed = set(PAGES) | set(DATABASE_PAGES) | set(APPLICATION_PAGES) | set(UPGRADE_PAGES)
     assert endpoints - NOT_PAGES == listed, "list new pages here, so that they are looked at"
 
 
@@ -209,6 +222,24 @@ def test_pages_of_an_application(browser: Browser, hall: Hall, language: str, wi
     names = {"application": application}
     with served(hall.city) as site:
         assert stumbles_on(browser, site, APPLICATION_PAGES, names, language, width) == []
+
+
+@pytest.mark.parametrize(("language", "width"), [("zh", PHONE), ("en", WIDE)])
+def test_pages_of_an_upgrade(browser: Browser, tmp_path: Path, language: str, width: int) -> None:
+    services = services_with_drill(tmp_path)
+    old = make_city(tmp_path, services=services)
+    names = {"upgraded": old.delivered(), "other": old.delivered(plan="large")}
+    old.delivered(system_name="婚姻登记系统")
+    old.control_plane.db.dispose()
+    release_drill(services)
+    city = open_city(tmp_path, services=services)
+    upgrading, plan = city.control_plane.upgrading, Plan("drill", "1.0.0", "2.0.0")
+    names["upgrade"] = upgrading.start(city.person("chengang"), plan)
+    upgrading.advance()
+    city.fail_jobs("no room on any host")
+    upgrading.advance()
+    with served(city) as site:
+        assert stumbles_on(browser, site, UPGRADE_PAGES, names, language, width) == []
 
 
 def stumbles_on(

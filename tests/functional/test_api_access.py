@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 
 from controlplane.certificates.models import Certificate
+from controlplane.upgrades.models import Campaign
+from controlplane.upgrades.rules import CampaignState
 from tests.factories import City
 from tests.functional.api_fixtures import BODY, Api, make_api
 
@@ -45,6 +47,7 @@ JOB_READERS = {"engineer", "supervisor"}
 MONTH_READERS = {"applicant", "finance", "supervisor"}
 CHANGE = {**BODY, "action": "change", "resource_id": "resource", "form": {"plan": "large"}}
 KEY = {"Idempotency-Key": "access-test"}
+UPGRADE = {"service": "drill", "from_version": "0.9.0", "to_version": "1.0.0"}
 TYPED = {"name": "no such name"}
 
 #: "METHOD rule" -> who may; what ends a thing stands last.
@@ -102,6 +105,17 @@ ROUTES: dict[str, Route] = {
     "GET /jobs/<id:job_id>/log": Route(JOB_READERS, "/jobs/{job}/log", 403),
     "POST /jobs/<id:job_id>/retry": Route({"engineer"}, "/jobs/{job}/retry", 403, {}),
     "POST /jobs/<id:job_id>/cancellation": Route({"engineer"}, "/jobs/{job}/cancellation", 403, {}),
+    "GET /upgrades": Route(JOB_READERS, "/upgrades", 403),
+    "POST /upgrades": Route({"engineer"}, "/upgrades", 403, UPGRADE),
+    "POST /upgrades/preview": Route({"engineer"}, "/upgrades/preview", 403, UPGRADE),
+    "GET /upgrades/<number>": Route(JOB_READERS, "/upgrades/{upgrade}", 403),
+    "POST /upgrades/<number>/stop": Route({"engineer"}, "/upgrades/{upgrade}/stop", 403, {}),
+    "POST /upgrades/<number>/resumption": Route(
+        {"engineer"}, "/upgrades/{upgrade}/resumption", 403, {}
+    ),
+    "POST /upgrades/<number>/cancellation": Route(
+        {"engineer"}, "/upgrades/{upgrade}/cancellation", 403, {}
+    ),
     "GET /pools": Route(ALL - {"applicant", "administrator"}, "/pools", 403),
     "GET /pools/<code>/history": Route(
         ALL - {"applicant", "administrator"}, "/pools/internet-a/history", 403
@@ -188,6 +202,7 @@ def things(api: Api) -> dict[str, Any]:
         session.add(certificate(resource, api.city.clock()))
     return {
         "ask": ask,
+        "upgrade": ended_upgrade(api),
         "resource": resource,
         "job": job,
         "request": made["id"],
@@ -211,6 +226,27 @@ def certificate(resource_id: str, now: datetime) -> Certificate:
     )
 
 
+def ended_upgrade(api: Api) -> str:
+    """The number of an upgrade with which nothing more can be done."""
+    now = api.city.clock()
+    with api.city.control_plane.db.transaction() as session:
+        session.add(
+            Campaign(
+                number="U-20261124-0001",
+                service="drill",
+                from_version="0.9.0",
+                to_version="1.0.0",
+                state=CampaignState.CANCELLED,
+                at_once=1,
+                groups=[],
+                started_by="陈刚",
+                started_at=now,
+                ended_at=now,
+            )
+        )
+    return "U-20261124-0001"
+
+
 def rules_of(api: Api) -> set[str]:
     return {
         f"{method} {rule.rule.removeprefix('/api/v1')}"
@@ -228,6 +264,7 @@ def test_without_a_token_every_route_is_closed(api: Api) -> None:
     names = {
         "resource": str(UUID(int=1)),
         "job": 1,
+        "upgrade": "U-20261124-0001",
         "request": 1,
         "step": 1,
         "department": 1,

@@ -38,6 +38,7 @@ PAGES = [
     ("/approvals/to-do", "approval.view"),
     ("/approvals/done", "approval.view"),
     ("/jobs", "job.view"),
+    ("/upgrades", "upgrade.view"),
     ("/pools", "pool.view"),
     ("/certificates", "certificate.view"),
     ("/quotas", "quota.view"),

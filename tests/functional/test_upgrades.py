@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +15,7 @@ from click.testing import CliRunner
 
 from controlplane.admission.models import QuotaBound
 from controlplane.admission.service import counter_differences
+from controlplane.app import create_app
 from controlplane.audit import Actor, AuditEvent
 from controlplane.cli import main
 from controlplane.errors import (
@@ -32,6 +35,7 @@ from controlplane.upgrading import Upgrading
 from tests.databases import Databases
 from tests.factories import City, open_city
 from tests.functional.concurrently import at_once
+from tests.functional.test_ui_pages import lint, sign_in
 from tests.newer import release_drill, services_with_drill
 
 ENGINEER = "chengang"
@@ -339,3 +343,63 @@ def test_an_operator_previews_starts_stops_and_cancels_at_the_machine(
     assert code == 1
     assert ["from:" in text, "to:" in text, "at_once:" in text] == [True] * 3
     assert told("versions")[1] == "  drill 1.0.0: 3\n"
+
+
+def test_an_engineer_previews_starts_and_stops_on_the_pages(released: City) -> None:
+    browsing = sign_in(create_app(released.control_plane), ENGINEER)
+    page = browsing.get("/upgrades").text
+    assert lint(page) == []
+    (address,) = re.findall(r'href="(/upgrades/preview[^"]+)"', page)
+    page = browsing.get(html.unescape(address)).text
+    assert lint(page) == []
+    assert ("3 个实例将升级" in page, "services/drill/change.yml" in page) == (True, True)
+    form = {"service": "drill", "from": "1.0.0", "to": "2.0.0", "at_once": "1"}
+    refused = browsing.post("/upgrades/preview", **{**form, "at_once": "0", "groups": "colour:red"})
+    assert refused.status_code == 422
+    assert "colour:red”不是分组" in html.unescape(refused.text)
+    assert "不能小于 1" in refused.text
+    assert events(released) == []
+    assert "3 个实例将升级" in browsing.post("/upgrades/preview", **form, _preview="1").text
+    started = browsing.post("/upgrades/preview", **form)
+    number = started.location.rsplit("/", 1)[1]
+    upgrading(released).advance()
+    assert released.fail_jobs() == ["upgrade"] * 3
+    upgrading(released).advance()
+    page = browsing.get(f"/upgrades/{number}").text
+    assert lint(page) == []
+    assert ("no valid host" in page, "复原中" in page) == (True, True)
+    resource_id = resources(released)[0].id
+    assert number in browsing.get(f"/resources/{resource_id}").text
+    assert browsing.post(f"/upgrades/{number}/cancel").status_code == 302
+    assert browsing.post(f"/upgrades/{number}/resume").status_code == 409
+    assert browsing.post(f"/upgrades/{number}/explode").status_code == 404
+    clerk = sign_in(create_app(released.control_plane), "limin")
+    assert "有新版本 2.0.0" in clerk.get(f"/resources/{resources(released)[2].id}").text
+    released.deliver()
+
+
+def test_a_program_does_the_same_over_the_api(released: City) -> None:
+    client = create_app(released.control_plane).test_client()
+    token = released.control_plane.accounts.create_token(released.person(ENGINEER), "test")
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def post(path: str, **body: Any) -> Any:
+        return client.post(f"/api/v1/upgrades{path}", json=body, headers=headers)
+
+    wrong = post("", service="drill", from_version="1.0.0", to_version="9.9.9", groups=["x"])
+    assert (wrong.status_code, [e["field"] for e in wrong.json["errors"]]) == (
+        422,
+        ["to_version", "groups.0"],
+    )
+    plan = {"service": "drill", "from_version": "1.0.0", "to_version": "2.0.0"}
+    seen = post("/preview", **plan).json
+    assert [each["capacity_after"]["vcpu"] for each in seen["instances"]] == [2] * 3
+    started = post("", **plan)
+    assert (started.status_code, started.json["state"]) == (201, "running")
+    assert [m["state"] for m in started.json["members"]] == ["pending"] * 3
+    number = started.json["number"]
+    assert post(f"/{number}/stop").json["state"] == "stopped"
+    assert post(f"/{number}/resumption").json["state"] == "running"
+    assert post(f"/{number}/cancellation").json["state"] == "cancelled"
+    listed = client.get("/api/v1/upgrades", headers=headers).json["items"]
+    assert [(row["number"], row["settled"], row["total"]) for row in listed] == [(number, 3, 3)]

@@ -23,6 +23,7 @@ from ui.views.renewing import renewing_pages
 from ui.views.requests import requests_pages
 from ui.views.resources import resources_pages
 from ui.views.search import search_pages
+from ui.views.upgrades import upgrades_pages
 
 PUBLIC = (auth_pages, preferences_pages, pki_pages)
 SIGNED_IN = (
@@ -40,6 +41,7 @@ SIGNED_IN = (
     approvals_pages,
     certificates_pages,
     jobs_pages,
+    upgrades_pages,
     pools_pages,
     finance_pages,
     admin_pages,

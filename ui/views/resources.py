@@ -20,6 +20,7 @@ from controlplane.reports import month
 from controlplane.reports import resources as reports
 from controlplane.reports.prices import costs_to_date, item_names, month_quotes
 from controlplane.reports.resources import ResourceFilter, ResourceStory
+from controlplane.reports.upgrades import standing_of
 from ui.facts import (
     address_of,
     connection_commands,
@@ -92,6 +93,7 @@ def show(resource_id: str) -> str:
             row=resource,
             viewer_id=subject().person_id,
             service=service,
+            upgrade=standing_of(session, plane.catalogue, resource),
             items=item_names(session),
             facts=fact_rows(session, resource, service),
             outputs=list(output_rows(resource.outputs)),

@@ -15,6 +15,7 @@ from controlplane.api.views import (
     people,
     requests,
     resources,
+    upgrades,
     uploads,
 )
 
@@ -28,6 +29,7 @@ NOUNS: tuple[Routes, ...] = (
     uploads.routes,
     certificates.routes,
     jobs.routes,
+    upgrades.routes,
     capacity.routes,
     months.routes,
     administration.routes,

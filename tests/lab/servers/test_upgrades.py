@@ -1,0 +1,122 @@
+"""Databases on the real shared PostgreSQL, upgraded to a newer version of their service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from controlplane.app import build, build_clouds
+from controlplane.backups.models import Backup
+from controlplane.metering.models import UsageInterval
+from controlplane.reports.upgrades import find_campaign
+from controlplane.upgrade_plans import Plan
+from controlplane.worker import Worker
+from tests.integration.live_city import end_live_city, unfinished_jobs, wait_for
+from tests.lab.servers.shared_city import SharedCity, ask, left_on, make_shared_city, order, uri
+from tests.newer import FAILS, release_postgresql
+
+LIMIT = "SELECT datconnlimit FROM pg_database WHERE datname = current_database()"
+ENGINEER = "chengang"
+#: Two at a time: a backup, the upgrade, and the way back of one of them.
+WAVE_SECONDS = 240
+
+
+@pytest.fixture
+def city(tmp_path: Path, inventory: Path) -> Iterator[SharedCity]:
+    made = make_shared_city(tmp_path, inventory, job_attempts_max=1)
+    yield made
+    made.retire_all("postgresql")
+    made.assert_nothing_is_left()
+    assert left_on(inventory) == []
+    end_live_city(made)
+
+
+def release(city: SharedCity, folder: Path) -> Plan:
+    """The control plane starts again on a catalogue in which PostgreSQL 9.0.0 is offered."""
+    playbooks, version = release_postgresql(folder / "released")
+    settings = city.control_plane.settings.model_copy(update={"playbooks_dir": playbooks})
+    end_live_city(city)
+    city.control_plane = build(settings, city.clock)
+    city.worker = Worker(city.control_plane.delivery, settings, build_clouds(settings))
+    city.worker.start()
+    return Plan("postgresql", version, "9.0.0", at_once=2)
+
+
+def advance_to_the_end(city: SharedCity, number: str) -> str:
+    """What the tick does, until the campaign runs no more."""
+    while True:
+        city.control_plane.upgrading.advance()
+        city.worker.wake()
+        wait_for(partial(is_idle, city), "the end of all jobs", city.told, WAVE_SECONDS)
+        with city.control_plane.db.read() as session:
+            state = find_campaign(session, number, city.clock()).campaign.state
+        if state != "running":
+            return state
+
+
+def is_idle(city: SharedCity) -> bool | None:
+    with city.control_plane.db.read() as session:
+        return None if session.scalar(unfinished_jobs()) else True
+
+
+def memory(city: SharedCity, resource_id: str) -> list[tuple[int, bool]]:
+    """(MiB, whether it goes on) of each interval in order."""
+    with city.control_plane.db.read() as session:
+        rows = session.scalars(
+            sa.select(UsageInterval)
+            .where(UsageInterval.resource_id == resource_id, UsageInterval.item == "memory_mib")
+            .order_by(UsageInterval.t0)
+        )
+        return [(row.quantity, row.t1 is None) for row in rows]
+
+
+def test_a_new_version_reaches_each_database_and_a_failure_leaves_it_as_it_was(
+    city: SharedCity, tmp_path: Path
+) -> None:
+    names = ["低保核对", FAILS, "残疾人补贴"]
+    ids = [city.fulfilled(order(city, system_name=name)) for name in names]
+    addresses = [uri(city, tmp_path, resource_id) for resource_id in ids]
+    for address in addresses:
+        ask(address, "CREATE TABLE household AS SELECT generate_series(1, 1000) AS id")
+    plan = release(city, tmp_path)
+    assert city.resource(ids[0]).service_version == plan.before
+    upgrading, engineer = city.control_plane.upgrading, city.person(ENGINEER)
+    preview = upgrading.preview(engineer, plan)
+    assert [each.upgraded.asked for each in preview.instances] == [{"memory_mib": 512}] * 3
+    city.clock.advance(hours=1)
+    number = upgrading.start(engineer, plan)
+    with psycopg.connect(addresses[0]) as held:
+        assert advance_to_the_end(city, number) == "stopped", city.told()
+        assert held.execute("SELECT count(*) FROM household").fetchall() == [(1000,)]
+    with city.control_plane.db.read() as session:
+        progress = find_campaign(session, number, city.clock())
+        states = [member.state for member in progress.campaign.members]
+        backed_up = set(session.scalars(sa.select(Backup.resource_id)))
+    assert states == ["done", "failed", "pending"], city.told()
+    assert "an extension does not fit" in progress.campaign.reason
+    assert backed_up == set(ids[:2]), "a backup was taken of each before it was touched"
+    assert [ask(address, LIMIT) for address in addresses] == [[(25,)], [(20,)], [(20,)]]
+    failed = city.resource(ids[1])
+    assert (failed.service_version, failed.state) == (plan.before, "active")
+    assert failed.capacity["memory_mib"] == 512
+    assert memory(city, ids[0]) == [(512, False), (1024, True)]
+    assert memory(city, ids[1]) == [(512, True)]
+    mend(city)
+    upgrading.resume(engineer, number)
+    assert advance_to_the_end(city, number) == "finished", city.told()
+    for resource_id, address in zip(ids, addresses, strict=True):
+        assert ask(address, LIMIT) == [(25,)], "the connection string is what it was"
+        assert ask(address, "SELECT count(*) FROM household") == [(1000,)]
+        assert city.resource(resource_id).service_version == "9.0.0"
+        assert memory(city, resource_id) == [(512, False), (1024, True)]
+
+
+def mend(city: SharedCity) -> None:
+    """What nobody had thought of is put right."""
+    play = city.control_plane.settings.playbooks_dir / "services" / "postgresql" / "newer.yml"
+    play.write_text(play.read_text(encoding="utf-8").replace(FAILS, "nobody"), encoding="utf-8")
