@@ -70,8 +70,8 @@ def list_campaigns(session: Session, page: int = 1) -> Page[CampaignRow]:
             started_at=c.started_at,
             started_by=c.started_by,
             reason=c.reason,
-            settled=how_far[c.id][0],
-            total=how_far[c.id][1],
+            settled=how_far.get(c.id, (0, 0))[0],
+            total=how_far.get(c.id, (0, 0))[1],
         )
         for c in found.rows
     ]
