@@ -212,8 +212,7 @@ def test_pages_of_a_database(browser: Browser, depot: Depot, language: str) -> N
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-@pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_pages_of_an_application(browser: Browser, hall: Hall, language: str, width: int) -> None:
+def test_pages_of_an_application(browser: Browser, hall: Hall, language: str) -> None:
     with_pods(hall.city)
     database = hall.ask("postgresql", plan="small", database_name="dibao")
     environment = [{"name": "MOTTO", "value": "为人民服务"}]
@@ -221,7 +220,7 @@ def test_pages_of_an_application(browser: Browser, hall: Hall, language: str, wi
     hall.change(application, "deploy", archive=hall.upload(archive("<p>2")))
     names = {"application": application}
     with served(hall.city) as site:
-        assert stumbles_on(browser, site, APPLICATION_PAGES, names, language, width) == []
+        assert stumbles_on(browser, site, APPLICATION_PAGES, names, language) == []
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
