@@ -29,8 +29,8 @@ from ui import assets
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
-#: Two tracks of these have more workers than a small machine has cores: some always wait.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
+#: One more than a small machine has cores: a test that waits for a lease or a cloud needs none.
+SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
 #: The tests of a file share what it has set up on the cloud.
 FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
@@ -73,29 +73,30 @@ def lint_steps() -> list[Step]:
     ]
 
 
-def tracks() -> list[list[Step]]:
-    """What runs beside one another: tests of a cloud wait for it, and leave the cores to others."""
+def rounds() -> list[list[list[Step]]]:
+    """One round after the other. Linters keep one core busy, unit tests another; tests of a cloud
+    have the machine for themselves, for its many small answers each wait where a core is taken."""
     functional = (*PYTEST, *SIDE_BY_SIDE, "tests/functional")
+    unit = Step("unit", (*PYTEST, "tests/unit"), says=True)
     return [
+        [lint_steps(), [unit]],
         [
-            *lint_steps(),
-            Step(
-                "integration, OpenStack",
-                (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/integration"),
-                _openstack,
-                says=True,
-            ),
-        ],
-        [
-            Step("unit", (*PYTEST, "tests/unit"), says=True),
-            Step("functional, SQLite", functional, says=True),
-            Step(
-                "functional, PostgreSQL",
-                (*functional, "-m", "not any_database"),
-                _postgresql,
-                says=True,
-            ),
-            Step("browser", (*PYTEST, *SIDE_BY_SIDE, "tests/browser"), _browser, says=True),
+            [
+                Step("functional, SQLite", functional, says=True),
+                Step(
+                    "functional, PostgreSQL",
+                    (*functional, "-m", "not any_database"),
+                    _postgresql,
+                    says=True,
+                ),
+                Step(
+                    "integration, OpenStack",
+                    (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/integration"),
+                    _openstack,
+                    says=True,
+                ),
+                Step("browser", (*PYTEST, *SIDE_BY_SIDE, "tests/browser"), _browser, says=True),
+            ]
         ],
     ]
 
@@ -218,11 +219,12 @@ def main(what: str, part: str) -> None:
     try:
         assets.build()
         chosen = {
-            "lint": lambda: [lint_steps()],
-            "all": tracks,
-            "lab": lambda: [lab_steps(part)],
+            "lint": lambda: [[lint_steps()]],
+            "all": rounds,
+            "lab": lambda: [[lab_steps(part)]],
         }
-        Runner().run(chosen[what]())
+        for tracks in chosen[what]():
+            Runner().run(tracks)
     except LabError as error:
         console.print(f"[red]error:[/] {error}")
         sys.exit(1)

@@ -234,4 +234,4 @@ def test_engineers_see_what_stands_on_which_version(city: City, command: CliRunn
         session.get_one(Resource, resource_id).service_version = "0.9.0"
     shown = command.invoke(main, ["services", "versions"])
     assert shown.exit_code == 0
-    assert shown.output.splitlines() == ["  drill 0.9.0: 1", "* drill 1.0.0: 1"]
+    assert shown.output.splitlines() == ["! drill 0.9.0: 1", "* drill 1.0.0: 1"]

@@ -120,7 +120,7 @@ BUDGETS: dict[str, tuple[str, Query, int]] = {
     "counts by state": ("limin", lambda s, who, _: requests.counts_by_state(s, who), 1),
     "resources": (
         "limin", lambda s, who, _: resources.list_resources(s, who, resources.ResourceFilter()), 2),
-    "one resource": ("limin", lambda s, who, _: resources.resource_story(s, who, "copy-7"), 8),
+    "one resource": ("limin", lambda s, who, _: resources.resource_story(s, who, "copy-7"), 9),
     "expiring soon": (
         "limin",
         lambda s, who, c: resources.expiring_soon(s, who, c.clock() + timedelta(days=350)), 2),
