@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -98,20 +98,35 @@ def _images(
     return [Choice(name, titles[name]) for name in sorted(common)]
 
 
-def _my_vms(
-    session: Session, department: Department, zone: str, _service: Service, _engine: str
-) -> list[Choice]:
-    rows = session.scalars(
+#: What nothing is under way on.
+RESTING = (ResourceState.ACTIVE, ResourceState.STOPPED)
+
+
+def _of_department(
+    session: Session,
+    department: Department,
+    zone: str,
+    services: Iterable[str],
+    states: Iterable[ResourceState],
+) -> Sequence[Resource]:
+    """What the department has of these services in the zone, by number."""
+    return session.scalars(
         sa.select(Resource)
         .where(
             Resource.department_id == department.id,
             Resource.zone == zone,
-            Resource.service == "vm",
-            Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
+            Resource.service.in_(services),
+            Resource.state.in_(states),
         )
         .order_by(Resource.number)
         .limit(500)
-    )
+    ).all()
+
+
+def _my_vms(
+    session: Session, department: Department, zone: str, _service: Service, _engine: str
+) -> list[Choice]:
+    rows = _of_department(session, department, zone, ("vm",), RESTING)
     return [Choice(r.id, f"{r.name}（{r.number}）") for r in rows]
 
 
@@ -140,17 +155,7 @@ def _my_instances(
     session: Session, department: Department, zone: str, service: Service, _engine: str
 ) -> list[Choice]:
     """The department's resources of the same service whose data can be copied, by their number."""
-    rows = session.scalars(
-        sa.select(Resource)
-        .where(
-            Resource.department_id == department.id,
-            Resource.zone == zone,
-            Resource.service == service.code,
-            Resource.state.in_((ResourceState.ACTIVE, ResourceState.STOPPED)),
-        )
-        .order_by(Resource.number)
-        .limit(500)
-    )
+    rows = _of_department(session, department, zone, (service.code,), RESTING)
     return [
         Choice(r.number, f"{r.name}（{r.number}）")
         for r in rows
@@ -166,17 +171,7 @@ def _my_databases(
     session: Session, department: Department, zone: str, _service: Service, _engine: str
 ) -> list[Choice]:
     """Databases that an application of the zone can use."""
-    rows = session.scalars(
-        sa.select(Resource)
-        .where(
-            Resource.department_id == department.id,
-            Resource.zone == zone,
-            Resource.service.in_(DATABASES),
-            Resource.state.in_(STANDABLE),
-        )
-        .order_by(Resource.number)
-        .limit(500)
-    )
+    rows = _of_department(session, department, zone, DATABASES, STANDABLE)
     return [Choice(r.id, f"{r.name}（{r.number}）") for r in rows]
 
 
