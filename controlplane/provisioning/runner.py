@@ -22,6 +22,7 @@ from typing import Any
 from controlplane.access import Access
 from controlplane.provisioning.processes import end_processes, run_environment
 from controlplane.provisioning.service import Step
+from controlplane.text import as_ansible_data
 
 OPENING_STEP = "启动剧本 · Start the playbook"
 _TASK_ENDS = {
@@ -71,7 +72,8 @@ class PlaybookRun:
         shutil.rmtree(self.artifacts, ignore_errors=True)
         for path in (self.folder, self.folder / "env", self.artifacts.parent):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_secret(self.folder / "env" / "extravars", {"controlplane": dict(self.extravars)})
+        told = {"controlplane": as_ansible_data(dict(self.extravars))}
+        _write_secret(self.folder / "env" / "extravars", told)
         for name, content in self.access.files.items():
             _write_secret(self.folder / name, content)
         command = [

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import ResourceState
+from controlplane.text import as_ansible_data
 
 
 def ansible_inventory(session: Session) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def ansible_inventory(session: Session) -> dict[str, Any]:
         hostvars[resource.number] = {
             "ansible_host": address,
             "egov_resource_id": resource.id,
-            "egov_name": resource.name,
+            "egov_name": as_ansible_data(resource.name),
             "egov_department": resource.department.code,
             "egov_state": resource.state,
         }

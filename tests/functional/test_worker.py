@@ -71,6 +71,19 @@ def test_a_department_is_set_up_and_its_order_delivered(workshop: Workshop) -> N
     eventually(lambda: not workshop.processes_of_plays())
 
 
+TYPED = "{{ lookup('pipe', 'echo pwned') }} {% if %} {# # }"
+
+
+@any_database
+def test_what_a_person_typed_is_no_template_to_a_play(workshop: Workshop) -> None:
+    """Ansible takes text of extra variables for templates, which may run programs here."""
+    workshop.put("repeats")
+    request_id = workshop.order(system_name=TYPED)
+    workshop.start()
+    assert workshop.ended().state == "succeeded", workshop.job().error
+    assert resource_of(workshop, request_id).outputs["server_id"] == f"told: {TYPED}"
+
+
 @any_database
 def test_steps_of_every_kind_are_recorded_and_the_log_is_there(workshop: Workshop) -> None:
     workshop.put("many_steps")

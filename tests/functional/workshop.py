@@ -83,9 +83,9 @@ class Workshop:
         """Puts a playbook of tests/playbooks in the place of an action's."""
         shutil.copyfile(PLAYBOOKS / f"{playbook}.yml", self.services / f"{action}.yml")
 
-    def order(self) -> int:
+    def order(self, **form: Any) -> int:
         """An approved request, its department set up on the cloud already; returns its id."""
-        request_id = self.city.submit()
+        request_id = self.city.submit(**form)
         self.city.approve(request_id)
         delivery = self.city.control_plane.delivery
         run = delivery.claim("setup:1")
