@@ -20,6 +20,10 @@ options:
     description: How long to wait for what may pass by itself, such as a node that has no room now.
     type: int
     default: 20
+  reachable_at:
+    description: Where the node ports of the Service of the same name must answer before it is done; nothing for nowhere.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -32,6 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pod: {description: Name of the pod that runs; empty for no replica., type: str, returned: success}
+node_ports: {description: Of the Service, by name; with C(reachable_at)., type: dict, returned: success}
 """
 
 import os
@@ -40,6 +45,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.egov.kubernetes.plugins.module_utils.reach import (
+    UnreachableError,
+    node_ports_of,
+    wait_for_ports,
+)
 from ansible_collections.egov.kubernetes.plugins.module_utils.reasons import (
     is_ready,
     refusal_of,
@@ -47,6 +57,8 @@ from ansible_collections.egov.kubernetes.plugins.module_utils.reasons import (
 )
 
 POLL_S = 0.3
+#: A Service answers a moment after its pod is ready.
+REACH_S = 30
 EVER = datetime.fromtimestamp(0, UTC)
 REVISION = "controller-revision-hash"
 
@@ -90,6 +102,12 @@ class Rollout:
                 late = f"{timeout_s:.0f} 秒内未就绪 · not ready within {timeout_s:.0f} s"
                 raise NeverReadyError(reason or late)
             time.sleep(POLL_S)
+
+    def reach(self, address: str) -> dict[str, int]:
+        """The node ports, once they answer there. Raises UnreachableError."""
+        ports = node_ports_of(self._core, self._name, self._namespace)
+        wait_for_ports(address, ports, REACH_S)
+        return ports
 
     def _declared(self) -> Any:
         return self._plain(self._apps.read_namespaced_stateful_set(self._name, self._namespace))
@@ -137,6 +155,7 @@ def main() -> None:
             "context": {"type": "str", "required": True},
             "timeout_s": {"type": "int", "default": 120},
             "patience_s": {"type": "int", "default": 20},
+            "reachable_at": {"type": "str", "default": ""},
         }
     )
     from kubernetes import config
@@ -146,11 +165,14 @@ def main() -> None:
         os.environ.get("K8S_AUTH_KUBECONFIG"), context=values["context"]
     )
     rollout = Rollout(api, values["name"], values["namespace"])
+    ports: dict[str, int] = {}
     try:
         pod = rollout.wait(values["timeout_s"], values["patience_s"])
-    except NeverReadyError as reason:
+        if pod and values["reachable_at"]:
+            ports = rollout.reach(values["reachable_at"])
+    except (NeverReadyError, UnreachableError) as reason:
         module.fail_json(msg=f"{values['name']}: {reason}")
-    module.exit_json(changed=rollout.has_changed, pod=pod)
+    module.exit_json(changed=rollout.has_changed, pod=pod, node_ports=ports)
 
 
 if __name__ == "__main__":
