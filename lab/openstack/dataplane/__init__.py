@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.openstack.dataplane import guest, hypervisor, network, ovn, packages
+from lab.openstack.dataplane import guest, hypervisor, machines, network, ovn, packages
 from lab.openstack.dataplane import probe as machine
 from lab.openstack.dataplane.commands import end_processes, namespace_id, pids_inside
 from lab.openstack.dataplane.layout import Layout
@@ -66,10 +66,17 @@ def _lend_libvirt_binding(paths: Paths) -> None:
 
 
 def images(settings: Settings, paths: Paths, say: Say) -> list[ImageFile]:  # noqa: ARG001 - the launcher's signature
-    """The guest's image, as the launcher uploads it, with the settings' name for its system."""
+    """The guest's image, with the settings' name for its system, and the golden ones."""
     *parts, image = guest.images(Layout.of(settings))
     named = {**image.properties, "os_name": settings.openstack.image.os_name}
-    return [*parts, replace(image, name=settings.openstack.image.name, properties=named)]
+    plain = replace(image, name=settings.openstack.image.name, properties=named)
+    folder = _golden(settings)
+    machines.build(folder, say)
+    return [*parts, plain, *machines.images(folder)]
+
+
+def _golden(settings: Settings) -> Path:
+    return settings.cache / "machines"
 
 
 def down(settings: Settings, paths: Paths, say: Say) -> None:  # noqa: ARG001 - the launcher's signature

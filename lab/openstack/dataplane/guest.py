@@ -20,8 +20,19 @@ from lab.tool import ToolError, run
 IMAGE_NAME = "lab-tiny"
 LOGIN_USER = "root"
 KERNEL_ARGUMENTS = "console=ttyS0 mitigations=off quiet"
+KERNEL_NAME, RAMDISK_NAME = f"{IMAGE_NAME}-kernel", f"{IMAGE_NAME}-ramdisk"
+#: How whatever disk is booted by this kernel and this ramdisk.
+BOOT = {
+    "kernel_id": f"image:{KERNEL_NAME}",
+    "ramdisk_id": f"image:{RAMDISK_NAME}",
+    "os_command_line": KERNEL_ARGUMENTS,
+    "os_admin_user": LOGIN_USER,
+    "hw_rng_model": "virtio",
+    "hw_video_model": "none",
+}
 
 INIT_SCRIPT = Path(__file__).with_name("guest-init")
+COMMON_SCRIPT = Path(__file__).with_name("guest-common")
 BLANK_DISK_BYTES = 8 * 1024 * 1024
 # Load order matters: a module's needs come before it, and virtio_ring before virtio.
 KERNEL_MODULES = [
@@ -79,7 +90,8 @@ def _kernel_package() -> str:
 
 def _inputs_digest(kernel_package: str) -> str:
     text = [kernel_package, *KERNEL_MODULES, *SSH_PACKAGES]
-    return hashlib.sha256(INIT_SCRIPT.read_bytes() + " ".join(text).encode()).hexdigest()
+    scripts = INIT_SCRIPT.read_bytes() + COMMON_SCRIPT.read_bytes()
+    return hashlib.sha256(scripts + " ".join(text).encode()).hexdigest()
 
 
 def _build_in(work: Path, kernel_package: str, layout: Layout) -> None:
@@ -118,6 +130,7 @@ def _fill_root(root: Path, kernel: Path, programs: Path) -> None:
         shutil.copy(next(kernel.rglob(f"{module}.ko")), root / "lib" / "modules")
     (root / "lib" / "modules" / "modules.order").write_text("\n".join(KERNEL_MODULES) + "\n")
     shutil.copy(INIT_SCRIPT, root / "init")
+    shutil.copy(COMMON_SCRIPT, root / "etc")
     (root / "init").chmod(0o755)
     (root / "etc" / "passwd").write_text("root:*:0:0:root:/root:/bin/sh\n")
     (root / "etc" / "group").write_text("root:x:0:\n")
@@ -140,14 +153,8 @@ def _copy_libraries(root: Path, programs: Path) -> None:
 
 def images(layout: Layout) -> list[ImageFile]:
     """What glance must hold for servers to boot the guest: kernel, ramdisk, an empty disk."""
-    kernel = ImageFile(f"{IMAGE_NAME}-kernel", kernel_file(layout), "aki")
-    ramdisk = ImageFile(f"{IMAGE_NAME}-ramdisk", ramdisk_file(layout), "ari")
-    properties = {
-        "kernel_id": f"image:{kernel.name}",
-        "ramdisk_id": f"image:{ramdisk.name}",
-        "os_command_line": KERNEL_ARGUMENTS,
-        "os_admin_user": LOGIN_USER,
-        "hw_rng_model": "virtio",
-        "hw_video_model": "none",
-    }
-    return [kernel, ramdisk, ImageFile(IMAGE_NAME, blank_disk_file(layout), "raw", properties)]
+    return [
+        ImageFile(KERNEL_NAME, kernel_file(layout), "aki"),
+        ImageFile(RAMDISK_NAME, ramdisk_file(layout), "ari"),
+        ImageFile(IMAGE_NAME, blank_disk_file(layout), "raw", BOOT),
+    ]
