@@ -12,9 +12,11 @@ from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.rules import CredentialState
 from controlplane.jobs import enqueue_action, service_of
+from controlplane.machines import machine_of, part_of, tenant_of
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
-from controlplane.provisioning.rules import ResourceState, SiteState
+from controlplane.provisioning.pairs import Next, Part, follows
+from controlplane.provisioning.rules import JobState, ResourceState, SiteState
 from controlplane.service_requests import service as requests
 from controlplane.standing import parent_in
 
@@ -41,7 +43,7 @@ class BadEnds:
         kind = action.kind if action else ""
         if kind == "create":
             self._fail_request(session, job, error)
-            self._give_up_build(session, resource, began)
+            self._give_up(session, resource, began)
         elif kind == "change":
             self._fail_request(session, job, error)
             self._go_back(session, job, resource, began)
@@ -55,6 +57,21 @@ class BadEnds:
             credentials.drop(session, resource.id, CredentialState.NEXT)
         elif kind in backup_jobs.KINDS:
             backup_jobs.fail(session, job, resource, kind, error, self.clock())
+
+    def _give_up(self, session: Session, resource: Resource, began: bool) -> None:
+        """Of a machine and what was to run on it neither comes about: what is on the cloud is the
+        machine, and goes as one."""
+        part = part_of(session, resource)
+        if follows(part, "create", JobState.FAILED) is Next.NOTHING:
+            self._give_up_build(session, resource, began)
+            return
+        machine = machine_of(session, resource) if part is Part.TENANT else resource
+        tenant = resource if part is Part.TENANT else tenant_of(session, resource)
+        assert machine is not None
+        assert tenant is not None
+        tenant.state, tenant.parent_id = ResourceState.FAILED, None
+        credentials.forget(session, tenant.id)
+        self._give_up_build(session, machine, began or part is Part.TENANT)
 
     def _give_up_build(self, session: Session, resource: Resource, began: bool) -> None:
         """Hold and quota come back once the cloud is known to be clean: at once if it was."""

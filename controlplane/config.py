@@ -82,6 +82,8 @@ class Settings(BaseSettings):
             engines.KUBERNETES: self.kubeconfig,
             engines.OBJECT_STORAGE: self.object_storage or None,
             engines.AUTHORITY: self.authority if self.authority.is_dir() else None,
+            # Configured over SSH, with a certificate of the city's own.
+            engines.MACHINE: (self.machines_answer and self.authority.is_dir()) or None,
         }
         return frozenset(engine for engine, way in told.items() if way is None)
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane import audit, backup_jobs, certificate_jobs, upgrade_jobs
+from controlplane.access import Login
 from controlplane.admission import service as admission
 from controlplane.admission.models import Pool
 from controlplane.bad_ends import BadEnds
@@ -26,9 +27,11 @@ from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState, account_secret, is_of
 from controlplane.db import Database
 from controlplane.errors import ConfigurationMissing
-from controlplane.jobs import follow_rotation, service_of, sync_quota
+from controlplane.jobs import follow_rotation, service_of, start_build, sync_quota
+from controlplane.machines import machine_of, part_of, tenant_of
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.pairs import Next, follows
 from controlplane.provisioning.rules import (
     JobState,
     ResourceState,
@@ -39,7 +42,7 @@ from controlplane.provisioning.service import Step
 from controlplane.service_requests import service as requests
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.standing import parent_in, refusal_at_run
-from controlplane.supplying import spec_of, supplies
+from controlplane.supplying import spec_of, supplies, way_into_machine
 from controlplane.telling import extravars
 
 #: How long a job waits whose service this process does not know.
@@ -76,6 +79,8 @@ class Run:
     issues_secrets: bool = False
     was_taken_before: bool = False
     refusal: Refusal | None = None
+    #: Of the machine that is configured, where it is one.
+    login: Login | None = None
 
     @property
     def never_began(self) -> bool:
@@ -161,6 +166,8 @@ class Delivery:
         secrets, missing_key = self._secrets(session, job, action)
         archive, no_archive = self._archive(session, job)
         given, lack = supplies(session, self.settings, self.catalogue, job)
+        login, machine, closed = way_into_machine(session, self.settings, job, self.clock())
+        lack = lack or closed
         lacking = Refusal(lack, is_final=False) if lack else None
         certificate, reason = certificate_jobs.begin(session, job, action, self.clock())
         not_signable = Refusal(reason, is_final=True) if reason else None
@@ -177,7 +184,9 @@ class Delivery:
             | secrets
             | archive
             | given
+            | machine
             | certificate,
+            login=login,
             proves_login=bool(action and action.kind == "create" and job.service == "vm"),
             timeout_seconds=self._timeout_seconds(bool(archive)),
             issues_secrets=self._issues_secrets(job, action),
@@ -219,7 +228,8 @@ class Delivery:
 
         def of(state: CredentialState) -> dict[str, str]:
             secrets = opened.get(state, {})
-            return {name: secrets[name] for name in service.drawn(secrets) if is_of(name, "")}
+            told = service.drawn(name for name in secrets if name in service.secrets)
+            return {name: secrets[name] for name in told if is_of(name, "")}
 
         current, previous = of(CredentialState.CURRENT), of(CredentialState.PREVIOUS)
         if action is not None and action.draws_for:
@@ -271,7 +281,7 @@ class Delivery:
             signed = certificate_jobs.complete(session, self.settings, job, resource, action, now)
             outputs = {**outputs, **signed}
             if kind == "create":
-                self._delivered(session, job, resource, outputs)
+                self._built(session, job, resource, outputs)
             elif kind == "change":
                 self._changed(session, job, resource, outputs)
             elif kind == "retire":
@@ -302,14 +312,27 @@ class Delivery:
             site.outputs, site.state = dict(outputs), SiteState.READY
             sync_quota(session, self.settings, site, self.clock())
 
-    def _delivered(
+    def _built(
         self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
     ) -> None:
+        resource.outputs = dict(outputs)
+        follow = follows(part_of(session, resource), "create", JobState.SUCCEEDED)
+        if follow is Next.BUILD_TENANT:
+            tenant = tenant_of(session, resource)
+            assert tenant is not None
+            start_build(session, self.settings, self.catalogue, tenant, self.clock())
+            return
+        if follow is Next.DELIVER_BOTH:
+            machine = machine_of(session, resource)
+            assert machine is not None
+            self._delivered(session, machine)
+        self._delivered(session, resource)
+        self._fulfil(session, job, resource)
+
+    def _delivered(self, session: Session, resource: Resource) -> None:
         now = self.clock()
         resource.state, resource.delivered_at = ResourceState.ACTIVE, now
-        resource.outputs = dict(outputs)
-        self._fulfil(session, job, resource)
-        backup_jobs.meter(session, resource, self.clock())
+        backup_jobs.meter(session, resource, now)
 
     def _changed(
         self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
@@ -354,6 +377,11 @@ class Delivery:
         admission.release_resource(session, resource.id, now)
         backup_jobs.meter(session, resource, now)
         provisioning.audit_resource(session, audit.SYSTEM, "resource_retired", resource, now)
+        follow = follows(part_of(session, resource), "retire", JobState.SUCCEEDED)
+        machine = machine_of(session, resource)
+        if follow is Next.DESTROY_MACHINE and machine is not None:
+            below = self.catalogue.of(machine)
+            backup_jobs.start_destruction(session, self.settings, below, machine, now)
 
     def _fulfil(self, session: Session, job: Job, resource: Resource) -> None:
         assert job.request_id is not None

@@ -13,7 +13,9 @@ SHARED = "shared"
 OBJECT_STORAGE = "object_storage"
 #: The city's own certificate authority.
 AUTHORITY = "authority"
-ENGINES = (OPENSTACK, KUBERNETES, SHARED, OBJECT_STORAGE, AUTHORITY)
+#: A machine of its own, which is a resource of its own: what it holds is held by the machine.
+MACHINE = "machine"
+ENGINES = (OPENSTACK, KUBERNETES, SHARED, OBJECT_STORAGE, AUTHORITY, MACHINE)
 
 #: A department has a place of its own there, which is set up first and whose quota is kept in step.
 ONBOARDED = (OPENSTACK, KUBERNETES)
@@ -26,7 +28,12 @@ WITH_VOLUMES = (OPENSTACK, KUBERNETES)
 def engine_of_site(engine: str) -> str:
     """The engine of the place that a department has on a pool's cloud: object storage lies in the
     same project as everything else on OpenStack."""
-    return OPENSTACK if engine == OBJECT_STORAGE else engine
+    return OPENSTACK if engine in (OBJECT_STORAGE, MACHINE) else engine
+
+
+def engine_of_pool(engine: str) -> str:
+    """The engine of the pools that something takes its capacity from."""
+    return OPENSTACK if engine == MACHINE else engine
 
 
 def engine_of_plan(plan: Mapping[str, Any] | None, default: str) -> str:

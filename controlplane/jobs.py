@@ -17,6 +17,7 @@ from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.engines import ONBOARDED
 from controlplane.errors import DependenceRefused, StateConflict
+from controlplane.machines import new_machine
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
 from controlplane.provisioning.rules import ResourceState, SiteState, add_months
@@ -112,25 +113,37 @@ def start_delivery(
         keyring = Keyring(settings.credential_keys)
         drawn = service.drawn(service.secrets)
         credentials.draw_missing(session, keyring, resource.id, drawn, now)
-        payload: dict[str, Any] = {"spec": request.spec}
-    else:
-        assert request.resource_id is not None
-        resource = lock_changeable(session, action, request.resource_id)
-        # What was done since the request was sent (a volume attached) stays as it is.
-        changed = {k: v for k, v in request.spec.items() if k in action.fields}
-        request.spec = {**resource.spec, **changed}
-        stand_on(session, catalogue, service, resource, request.spec)
-        faults = below_need_faults(session, catalogue, resource, request.capacity)
-        if faults:
-            raise DependenceRefused(faults)
-        payload = {
-            "spec": request.spec,
-            "previous_spec": resource.spec,
-            "resume_state": resource.state,
-        }
-        resource.state = ResourceState.CHANGING
+        machine = new_machine(session, settings, catalogue, service, resource, request, now)
+        return start_build(session, settings, catalogue, machine or resource, now)
+    assert request.resource_id is not None
+    resource = lock_changeable(session, action, request.resource_id)
+    # What was done since the request was sent (a volume attached) stays as it is.
+    changed = {k: v for k, v in request.spec.items() if k in action.fields}
+    request.spec = {**resource.spec, **changed}
+    stand_on(session, catalogue, service, resource, request.spec)
+    faults = below_need_faults(session, catalogue, resource, request.capacity)
+    if faults:
+        raise DependenceRefused(faults)
+    payload: dict[str, Any] = {
+        "spec": request.spec,
+        "previous_spec": resource.spec,
+        "resume_state": resource.state,
+    }
+    resource.state = ResourceState.CHANGING
     return enqueue_action(
         session, settings, service, action, resource, now, payload, request_id=request.id
+    )
+
+
+def start_build(
+    session: Session, settings: Settings, catalogue: Catalogue, resource: Resource, now: datetime
+) -> Job:
+    """The job that builds a resource, for the request that it was ordered with."""
+    service = catalogue.of(resource)
+    payload = {"spec": resource.spec}
+    action = service.actions["provision"]
+    return enqueue_action(
+        session, settings, service, action, resource, now, payload, request_id=resource.request_id
     )
 
 

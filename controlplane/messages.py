@@ -314,6 +314,10 @@ ENGINES: dict[str, dict[str, str]] = {
     "shared": {"zh": "共享服务", "en": "shared servers"},
     "object_storage": {"zh": "对象存储（Swift）", "en": "object storage (Swift)"},
     "authority": {"zh": "认证中心", "en": "certificate authority"},
+    "machine": {
+        "zh": "可登录配置的真实云主机（并须有认证中心）",
+        "en": "real machines to configure, with a certificate authority",
+    },
 }
 
 

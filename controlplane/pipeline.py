@@ -20,6 +20,7 @@ from controlplane.approval import service as approval
 from controlplane.approval.models import ApprovalStep
 from controlplane.approval.rules import Decision, Outcome
 from controlplane.audit import Actor
+from controlplane.catalogue.services import Service
 from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
@@ -32,6 +33,7 @@ from controlplane.errors import (
     StateConflict,
 )
 from controlplane.jobs import lock_changeable, onboard_department, start_delivery
+from controlplane.machines import holder_id
 from controlplane.policy import Subject
 from controlplane.preparing import Preparation, prepare
 from controlplane.provisioning import service as provisioning
@@ -138,7 +140,11 @@ class Pipeline:
         lock_base(session, preparation.service, preparation.asked.spec)  # before any counter
         pool = preparation.pool
         admission.hold(
-            session, _claimant(request, department), pool, preparation.asked_capacity, now
+            session,
+            _claimant(request, department, preparation.service),
+            pool,
+            preparation.asked_capacity,
+            now,
         )
         request.pool = pool.code if pool else None
         session.flush()
@@ -316,6 +322,9 @@ def _is_continued(request: ServiceRequest, ask: Ask) -> bool:
     return is_made_good or request.state == RequestState.DRAFT
 
 
-def _claimant(request: ServiceRequest, department: Department) -> admission.Claimant:
+def _claimant(
+    request: ServiceRequest, department: Department, service: Service
+) -> admission.Claimant:
     assert request.resource_id is not None
-    return admission.Claimant(request.id, request.resource_id, department, request.zone)
+    holder = holder_id(service, request.spec, request.resource_id)
+    return admission.Claimant(request.id, holder, department, request.zone)

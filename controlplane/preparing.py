@@ -102,6 +102,8 @@ def prepare(
     """Errors: NotFound (service, action or resource), StateConflict (the resource is busy)."""
     service, action = _declared(session, catalogue, ask)
     resource = _resource_for(session, ask, action, department)
+    if resource and not service.offers(action, resource.spec):
+        raise NotFound
     zone = resource.zone if resource else ask.zone if ask.zone in ZONES else ""
     before = service.form_of(resource.spec) if resource else {}
     spec = service.spec_of({**before, **ask.form})

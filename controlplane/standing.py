@@ -21,6 +21,7 @@ from controlplane.provisioning.dependence import (
     stays_faults,
 )
 from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.pairs import MACHINE
 from controlplane.tenancy.models import Department
 
 #: Sources of fields that name what a resource stands on.
@@ -40,7 +41,10 @@ def base_field(service: Service) -> str | None:
 
 
 def parent_in(service: Service, spec: Mapping[str, Any]) -> str | None:
-    """The resource that a spec makes its own stand on."""
+    """The resource that a spec makes its own stand on: the machine that came with it, or what a
+    field of its form names."""
+    if spec.get(MACHINE):
+        return str(spec[MACHINE])
     name = base_field(service)
     return str(spec[name]) if name and spec.get(name) else None
 

@@ -4,10 +4,12 @@ database that its resource stands on."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from controlplane.access import Login
 from controlplane.catalogue.versions import Catalogue
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -15,7 +17,9 @@ from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
 from controlplane.errors import ConfigurationMissing
 from controlplane.jobs import service_of
+from controlplane.machines import way_in
 from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.pairs import MACHINE
 from controlplane.standing import parent_in
 from controlplane.uploads.service import find_upload
 from controlplane.uploads.store import UploadStore
@@ -61,6 +65,24 @@ def _supplies(
         database = session.get_one(Resource, parent_in(service, spec))
         given["database"] = _database(session, settings, catalogue, database)
     return given
+
+
+def way_into_machine(
+    session: Session, settings: Settings, job: Job, now: datetime
+) -> tuple[Login | None, dict[str, Any], str]:
+    """For what runs on a machine of its own: the way in, `machine` for the run, and what is not
+    there. A destruction needs none: the machine goes with all that is on it."""
+    machine_id = spec_of(job).get(MACHINE)
+    if job.resource is None or not machine_id or job.action == "retire":
+        return None, {}, ""
+    machine = session.get_one(Resource, machine_id)
+    try:
+        login, told = way_in(session, settings, machine, now)
+    except ConfigurationMissing as missing:
+        return None, {}, f"this deployment lacks {missing.params['what']}"
+    except KeyError as missing:
+        return None, {}, f"the machine {machine.number} has no {missing.args[0]} on record"
+    return login, {"machine": told}, ""
 
 
 def _upload(

@@ -10,6 +10,7 @@ from controlplane.admission.models import Pool
 from controlplane.catalogue.services import Service
 from controlplane.catalogue.versions import Catalogue
 from controlplane.provisioning.models import DepartmentSite, Job, Resource
+from controlplane.provisioning.pairs import MACHINE
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.standing import parent_in
 from controlplane.supplying import spec_of
@@ -51,6 +52,9 @@ def extravars(
     }
     if resource is not None:
         values |= {
+            "engine": catalogue.of(resource).engine_of(resource.spec)
+            if resource.spec.get(MACHINE)
+            else site.engine,
             "resource_id": resource.id,
             "resource_number": resource.number,
             "resource_name": resource.name,

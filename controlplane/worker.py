@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from controlplane.access import Access
+from controlplane.access import Access, with_machine
 from controlplane.config import Settings
 from controlplane.delivery import Delivery, Run
 from controlplane.errors import CloudRefused, CloudUnavailable, DomainError
@@ -182,6 +182,8 @@ class Worker:
             said = f"the cloud {run.cloud} does not answer: {silence.params['reason']}"
             self.delivery.wait_for_cloud(run, said)
             return
+        if run.login is not None:
+            access = with_machine(access, run.login)
         playbook_run = PlaybookRun(
             folder=folder,
             playbooks_dir=self.settings.playbooks_dir,

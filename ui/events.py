@@ -18,6 +18,7 @@ EVENTS = {
     "resource_retirement_cancelled": _("取消销毁"),
     "resource_retired_at_once": _("立即销毁"),
     "resource_retired": _("已销毁"),
+    "server_certificate_signed": _("已签发服务器证书"),
     "resource_retired_without_backup": _("未备份即销毁"),
     "backup_asked": _("要求备份"),
     "backup_taken": _("备份完成"),

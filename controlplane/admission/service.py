@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.admission.models import Claim, Pool, PoolBound, QuotaBound
 from controlplane.admission.rules import Bound, ClaimState, Vector, shortfalls
+from controlplane.engines import engine_of_pool
 from controlplane.errors import AdmissionRefused, Fault
 from controlplane.tenancy.models import Department
 
@@ -76,7 +77,11 @@ def candidate_pools(session: Session, zone: str, engine: str) -> list[Pool]:
     return list(
         session.scalars(
             sa.select(Pool)
-            .where(Pool.zone == zone, Pool.engine == engine, Pool.active.is_(True))
+            .where(
+                Pool.zone == zone,
+                Pool.engine == engine_of_pool(engine),
+                Pool.active.is_(True),
+            )
             .order_by(Pool.ordinal, Pool.code)
         )
     )

@@ -11,12 +11,14 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from controlplane.catalogue.machines import machine_problems, sample
 from controlplane.catalogue.schema import SERVICE
 from controlplane.catalogue.services import (
     Action,
     BackupPlan,
     DiskPlan,
     ExpressionError,
+    MachinePlan,
     Service,
     Snippet,
 )
@@ -86,6 +88,8 @@ def load_catalogue(services_dir: Path, absent_engines: Iterable[str] = ()) -> Ca
         versions, found = _load_older(folder, services_dir, service)
         problems += found
         older += [dataclasses.replace(each, absent_engines=absent) for each in versions]
+    for service in (*offered.values(), *older):
+        problems += machine_problems(service, offered)
     if problems:
         raise DeclarationInvalid(problems)
     return Catalogue(offered.values(), older)
@@ -190,6 +194,7 @@ def _build(data: Mapping[str, Any], folder: Path, path: str) -> Service:
         maintenance=data.get("maintenance", ""),
         has_logs=data.get("logs", False),
         disk=_disk_plan(data),
+        machine=_machine_plan(data),
         folder=folder,
         path=path,
     )
@@ -203,6 +208,11 @@ def _backup_plan(data: Mapping[str, Any]) -> BackupPlan | None:
     return BackupPlan(
         declared["daily_at"], declared["keep_days"], declared["last_keep_days"], engines
     )
+
+
+def _machine_plan(data: Mapping[str, Any]) -> MachinePlan | None:
+    declared = data.get("machine")
+    return MachinePlan(declared["service"], declared["form"]) if declared else None
 
 
 def _disk_plan(data: Mapping[str, Any]) -> DiskPlan | None:
@@ -433,7 +443,7 @@ def _expression_problems(document: Document, service: Service) -> list[str]:
     """Tries every expression on every plan with the form's defaults and smallest values."""
     problems: dict[str, None] = {}
     for plan in service.plans or {"": {}}:
-        form = {name: _sample(schema) for name, schema in service.properties.items()}
+        form = {name: sample(schema) for name, schema in service.properties.items()}
         if "plan" in service.properties:
             form["plan"] = plan
         spec = service.spec_of(form)
@@ -452,21 +462,6 @@ def _expression_problems(document: Document, service: Service) -> list[str]:
         except ExpressionError as error:
             problems[document.problem(["resource_name"], str(error))] = None
     return list(problems)
-
-
-def _sample(schema: Mapping[str, Any]) -> Any:
-    """A value that fits a field's schema well enough to try an expression on."""
-    if "default" in schema:
-        return schema["default"]
-    if "enum" in schema:
-        return schema["enum"][0]
-    samples: dict[str, Any] = {
-        "integer": schema.get("minimum", 1),
-        "boolean": False,
-        "array": [],
-        "object": {},
-    }
-    return samples.get(str(schema.get("type")), "x")
 
 
 def needed_chains(services: Iterable[Service]) -> set[str]:

@@ -97,6 +97,15 @@ DISK: dict[str, Any] = {
     "additionalProperties": False,
 }
 
+#: The machine that a plan on the engine `machine` brings with it: the form of the service it is
+#: ordered by, its texts being expressions over `spec` and `plan`.
+MACHINE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"service": CODE, "form": {"type": "object", "minProperties": 1}},
+    "required": ["service", "form"],
+    "additionalProperties": False,
+}
+
 SERVICE: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -182,6 +191,7 @@ SERVICE: dict[str, Any] = {
         # What its pods write is shown on the resource's page.
         "logs": {"type": "boolean"},
         "disk": DISK,
+        "machine": MACHINE,
         "resource_name": {"type": "string"},
         "actions": {
             "type": "object",

@@ -11,7 +11,7 @@ from jinja2 import StrictUndefined, TemplateError, Undefined
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
-from controlplane.engines import engine_of_plan
+from controlplane.engines import MACHINE, engine_of_plan
 from controlplane.text import without_control_characters
 
 Names = Mapping[str, str]
@@ -109,6 +109,14 @@ class DiskPlan:
 
 
 @dataclass(frozen=True)
+class MachinePlan:
+    """The machine that is ordered with what runs on it: by which service, with which form."""
+
+    service: str
+    form: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Service:
     code: str
     version: str
@@ -141,6 +149,8 @@ class Service:
     #: When an upgrade to this version may begin; empty: as the deployment says.
     maintenance: str
     disk: DiskPlan | None
+    #: Of a service with plans on the engine `machine`.
+    machine: MachinePlan | None
     folder: Path = field(repr=False, compare=False)
     #: The folder as seen from that of all services: where its playbooks are.
     path: str = field(repr=False, compare=False)
@@ -185,6 +195,18 @@ class Service:
         plan = self.disk
         return plan if plan is not None and self.engine_of(spec) in plan.engines else None
 
+    def machine_form_of(self, spec: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The form of the machine that a spec's plan brings with it; None where it brings none.
+
+        Errors: ExpressionError.
+        """
+        if self.machine is None or self.engine_of(spec) != MACHINE:
+            return None
+        return {
+            name: _render(value, spec) if isinstance(value, str) else value
+            for name, value in self.machine.form.items()
+        }
+
     def offers(self, action: Action, spec: Mapping[str, Any]) -> bool:
         """Whether an action is for what stands where this spec's plan does."""
         return not action.engines or self.engine_of(spec) in action.engines
@@ -218,6 +240,12 @@ class Service:
             if schema.get("x-ui", {}).get("source") == source
         )
         return next(of_source, None)
+
+    @property
+    def key_fields(self) -> list[str]:
+        """The fields that take a public key to log in with."""
+        fields = self.properties.items()
+        return [n for n, s in fields if s.get("x-ui", {}).get("widget") == "ssh_key"]
 
     @property
     def rotation_follower(self) -> Action | None:

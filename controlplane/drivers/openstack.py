@@ -26,6 +26,8 @@ PROBED_SERVICES = ("compute", "network", "block-storage")
 #: Asked where the cloud's catalogue names them.
 PROBED_IF_THERE = ("object-store",)
 PROOF_TIMEOUT_SECONDS = 180
+#: A property of images: what machines of them are for.
+PURPOSE = "egov_purpose"
 PLACEMENT_VERSION = "1.14"  # member_of and in:, forbidden nowhere we look
 
 
@@ -109,7 +111,8 @@ class OpenStackCloud:
         images = [
             {"name": i.name, "title": i.properties.get("os_name") or i.name}
             for i in admin.image.images(visibility="public", status="active")
-            if (i.disk_format or "") not in ("aki", "ari")
+            # A golden image is for what is ordered with a machine, not for a machine's own sake.
+            if (i.disk_format or "") not in ("aki", "ari") and PURPOSE not in i.properties
         ]
         return capacity, sorted(images, key=lambda i: i["name"])
 

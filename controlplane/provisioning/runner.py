@@ -76,11 +76,14 @@ class PlaybookRun:
         _write_secret(self.folder / "env" / "extravars", told)
         for name, content in self.access.files.items():
             _write_secret(self.folder / name, content)
+        for name, text in self.access.texts.items():
+            _write_secret_text(self.folder / name, text)
+        inventory = self.access.inventory
         command = [
             *(sys.executable, "-m", "ansible_runner", "run", str(self.folder)),
             *("--playbook", self.playbook, "--project-dir", str(self.playbooks_dir)),
             *("--ident", str(self.attempt), "--quiet"),
-            *(("--inventory", str(self.access.inventory)) if self.access.inventory else ()),
+            *(("--inventory", str(self.folder / inventory)) if inventory else ()),
         ]
         with (self.folder / "runner.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -136,7 +139,7 @@ class PlaybookRun:
     def result(self) -> RunResult:
         """Call once the run is over; removes the credentials it was given."""
         assert self._events is not None
-        for name in self.access.files:
+        for name in (*self.access.files, *self.access.texts):
             (self.folder / name).unlink(missing_ok=True)
         (self.folder / "env" / "extravars").unlink(missing_ok=True)
         if self._timed_out:
@@ -278,7 +281,12 @@ def _plain(text: str) -> str:
 
 
 def _write_secret(path: Path, content: Mapping[str, Any]) -> None:
-    """JSON is YAML; readable by nobody else from its first byte on."""
+    """JSON is YAML."""
+    _write_secret_text(path, json.dumps(content, ensure_ascii=False))
+
+
+def _write_secret_text(path: Path, text: str) -> None:
+    """Readable by nobody else from its first byte on."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False)
+        file.write(text)

@@ -14,6 +14,7 @@ from ansible_collections.egov.openstack.plugins.plugin_utils.addresses import (
     release_floating_address,
 )
 from ansible_collections.egov.openstack.plugins.plugin_utils.cloud_action import CloudAction
+from ansible_collections.egov.openstack.plugins.plugin_utils.doors import delete_door
 from ansible_collections.egov.openstack.plugins.plugin_utils.rest import Cloud, CloudError, Json
 from ansible_collections.egov.openstack.plugins.plugin_utils.servers import (
     AT_REST,
@@ -182,6 +183,7 @@ def delete_everything(cloud: Cloud, wanted: Json) -> bool:
         delete_server(cloud, resource_id, timeout_s),
         delete_volumes(cloud, resource_id, timeout_s),
         delete_port(cloud, resource_id),
+        delete_door(cloud, resource_id),
         delete_keypair(cloud, resource_id),
     ]
     return any(done)

@@ -1,0 +1,165 @@
+"""Machines that are ordered with what runs on them: made, found, and how to get into them.
+
+What follows from one for the other is `provisioning.pairs`. The machine's secrets are sealed with
+its own id: the platform's key to it, the server's administrator and certificate. They are told only
+to the runs of what stands on it, and shown to nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from sqlalchemy.orm import Session
+
+from controlplane import audit
+from controlplane.access import Login
+from controlplane.catalogue.services import Service
+from controlplane.catalogue.versions import Catalogue
+from controlplane.certificates.authority import Authority, Leaf, key_pem, new_key
+from controlplane.config import Settings
+from controlplane.credentials import service as credentials
+from controlplane.credentials.keyring import Keyring
+from controlplane.credentials.rules import CredentialState
+from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.models import Resource
+from controlplane.provisioning.pairs import MACHINE, Part, machine_id_of
+from controlplane.provisioning.rules import ResourceState
+from controlplane.service_requests.models import ServiceRequest
+
+#: Who logs in where an image does not say: the golden images are the platform's own.
+LOGIN_USER = "root"
+MANAGEMENT_KEY, ADMIN_PASSWORD = "management_key", "admin_password"
+SERVER_KEY, SERVER_CERTIFICATE = "server_key", "server_certificate"
+#: As long as the longest lease, and a while: the authority's own end comes first if it is nearer.
+CERTIFICATE_VALID = timedelta(days=1200)
+
+
+def part_of(session: Session, resource: Resource) -> Part:
+    if resource.spec.get(MACHINE):
+        return Part.TENANT
+    return Part.ALONE if tenant_of(session, resource) is None else Part.MACHINE
+
+
+def tenant_of(session: Session, machine: Resource) -> Resource | None:
+    """What a machine was ordered for; None for one that was ordered for its own sake."""
+    request = session.get_one(ServiceRequest, machine.request_id)
+    if request.resource_id is None or machine_id_of(request.resource_id) != machine.id:
+        return None
+    return session.get(Resource, request.resource_id)
+
+
+def machine_of(session: Session, tenant: Resource) -> Resource | None:
+    """The machine that was ordered with a resource, locked; None where it has none of its own."""
+    machine_id = tenant.spec.get(MACHINE)
+    return provisioning.lock_resource(session, machine_id) if machine_id else None
+
+
+def holder_id(service: Service, spec: Mapping[str, Any], resource_id: str) -> str:
+    """The resource whose capacity it is: the machine's, where there is one."""
+    return resource_id if service.machine_form_of(spec) is None else machine_id_of(resource_id)
+
+
+def new_machine(
+    session: Session,
+    settings: Settings,
+    catalogue: Catalogue,
+    service: Service,
+    tenant: Resource,
+    request: ServiceRequest,
+    now: datetime,
+) -> Resource | None:
+    """The machine of an approved order, with its secrets drawn, and `tenant` standing on it; None
+    where the plan brings none."""
+    form = service.machine_form_of(request.spec)
+    below = catalogue.get(service.machine.service) if service.machine else None
+    if form is None or below is None:
+        return None
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    spec = below.spec_of({**form, **dict.fromkeys(below.key_fields, f"{public} egov")})
+    machine = Resource(
+        id=machine_id_of(tenant.id),
+        number=provisioning.resource_number(session, now),
+        request_id=request.id,
+        department_id=request.department_id,
+        service=below.code,
+        service_version=below.version,
+        name=below.resource_name_of(spec),
+        zone=request.zone,
+        pool_code=tenant.pool_code,
+        state=ResourceState.BUILDING,
+        spec=spec,
+        capacity=request.capacity,
+        outputs={},
+        created_at=now,
+        expires_at=None,  # it ends with what stands on it
+    )
+    session.add(machine)
+    session.flush()
+    tenant.spec, tenant.capacity = {**tenant.spec, MACHINE: machine.id}, {}
+    tenant.parent_id = machine.id
+    keyring = Keyring(settings.credential_keys)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+    drawn = {MANAGEMENT_KEY: private}
+    credentials.keep(session, keyring, machine.id, drawn, CredentialState.CURRENT, now)
+    credentials.draw_missing(session, keyring, machine.id, [ADMIN_PASSWORD], now)
+    return machine
+
+
+def way_in(
+    session: Session, settings: Settings, machine: Resource, now: datetime
+) -> tuple[Login, dict[str, Any]]:
+    """How a run gets into a delivered machine, and what it is told for the server on it.
+
+    The server's certificate is signed the first time, when its address is known, and kept: every
+    later try sets the same. Errors: ConfigurationMissing; KeyError (it was never proven).
+    """
+    keyring = Keyring(settings.credential_keys)
+    secrets = credentials.open_all(session, keyring, machine.id).get(CredentialState.CURRENT, {})
+    addresses = machine.outputs["addresses"]
+    address = addresses.get("floating") or addresses["fixed"]
+    authority = Authority(settings.authority, settings.lists_url)
+    if SERVER_CERTIFICATE not in secrets:
+        key = new_key()
+        known = tuple(dict.fromkeys(a for a in (address, addresses["fixed"]) if a))
+        leaf = Leaf(
+            machine.department.name_zh, (), known, key.public_key(), now + CERTIFICATE_VALID
+        )
+        signed = authority.sign(leaf, now)
+        chain = authority.chain_pem(authority.current)
+        made = {
+            SERVER_KEY: key_pem(key),
+            SERVER_CERTIFICATE: signed.public_bytes(Encoding.PEM).decode() + chain,
+        }
+        credentials.keep(session, keyring, machine.id, made, CredentialState.CURRENT, now)
+        provisioning.audit_resource(
+            session,
+            audit.SYSTEM,
+            "server_certificate_signed",
+            machine,
+            now,
+            serial=f"{signed.serial_number:x}",
+            expires_at=signed.not_valid_after_utc.isoformat(),
+        )
+        secrets = {**secrets, **made}
+    root = authority.root_pem
+    host_key = machine.outputs["host_key"]
+    login = Login(address, LOGIN_USER, host_key, secrets[MANAGEMENT_KEY], root)
+    told = {
+        "resource_id": machine.id,
+        "address": address,
+        "outputs": machine.outputs,
+        ADMIN_PASSWORD: secrets[ADMIN_PASSWORD],
+        SERVER_KEY: secrets[SERVER_KEY],
+        SERVER_CERTIFICATE: secrets[SERVER_CERTIFICATE],
+    }
+    return login, told
