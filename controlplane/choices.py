@@ -156,11 +156,7 @@ def _my_instances(
 ) -> list[Choice]:
     """The department's resources of the same service whose data can be copied, by their number."""
     rows = _of_department(session, department, zone, (service.code,), RESTING)
-    return [
-        Choice(r.number, f"{r.name}（{r.number}）")
-        for r in rows
-        if service.backups_of(r.spec) is not None
-    ]
+    return [Choice(r.number, f"{r.name}（{r.number}）") for r in rows if service.can_clone(r.spec)]
 
 
 def _local(at: datetime | None) -> str:

@@ -66,8 +66,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "cloud_unavailable": ("云平台暂时没有响应：{reason}", "The cloud does not answer: {reason}"),
     "cloud_refused": ("云平台拒绝了请求：{reason}", "The cloud refused: {reason}"),
     "plan_cannot_restore": (
-        "此套餐不能从备份恢复或克隆，请选共享套餐",
-        "This plan can neither restore a backup nor clone; choose a shared one",
+        "此套餐不能从备份恢复，请选其他套餐",
+        "This plan cannot restore a backup; choose another",
+    ),
+    "plan_cannot_clone": (
+        "此套餐不能克隆，请选共享套餐",
+        "This plan cannot clone; choose a shared one",
+    ),
+    "backup_of_other_kind": (
+        "共享套餐的备份只能恢复到共享套餐，独享套餐的只能恢复到独享套餐",
+        "A backup of a shared plan goes to a shared one, that of an own server to such a one",
     ),
     "clone_or_restore": (
         "克隆和从备份恢复只能选一项",

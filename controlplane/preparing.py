@@ -19,6 +19,7 @@ from controlplane.admission import service as admission
 from controlplane.admission.models import Pool, QuotaBound
 from controlplane.admission.rules import difference
 from controlplane.approval.models import ApprovalChain
+from controlplane.backups import service as backups
 from controlplane.backups.rules import CLONE_OF, RESTORE_FROM
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
@@ -117,8 +118,7 @@ def prepare(
         faults.append(Fault("zone_not_offered", "zone"))
     if not stands_on and service.engine_of(spec) in service.absent_engines:
         faults = _not_offered(service.engine_of(spec), faults)
-    if spec.get(RESTORE_FROM) and service.backups_of(spec) is None:
-        faults.append(Fault("plan_cannot_restore", RESTORE_FROM))
+    faults += _restore_faults(session, service, spec)
     faults += _clone_faults(service, spec)
     faults = _base_faults(session, service, spec, faults, ask.form, department)
     faults += _change_faults(service, resource, spec) if resource and not faults else []
@@ -166,14 +166,25 @@ def prepare(
     )
 
 
+def _restore_faults(session: Session, service: Service, spec: Mapping[str, Any]) -> list[Fault]:
+    """A plan that is backed up takes a backup of its own kind: the servers' versions differ."""
+    if not spec.get(RESTORE_FROM):
+        return []
+    if service.backups_of(spec) is None:
+        return [Fault("plan_cannot_restore", RESTORE_FROM)]
+    backup = backups.find_backup(session, spec[RESTORE_FROM])
+    if backup is None or service.engine_of(backup.resource.spec) == service.engine_of(spec):
+        return []
+    return [Fault("backup_of_other_kind", RESTORE_FROM)]
+
+
 def _clone_faults(service: Service, spec: Mapping[str, Any]) -> list[Fault]:
     """A new resource begins with what another has, or a backup, never with both."""
     if not spec.get(CLONE_OF):
         return []
     if spec.get(RESTORE_FROM):
         return [Fault("clone_or_restore", CLONE_OF)]
-    can = service.backups_of(spec) is not None
-    return [] if can else [Fault("plan_cannot_restore", CLONE_OF)]
+    return [] if service.can_clone(spec) else [Fault("plan_cannot_clone", CLONE_OF)]
 
 
 def _not_offered(engine: str, faults: list[Fault]) -> list[Fault]:

@@ -128,6 +128,10 @@ class Recovery:
             raise NotFound
         if backup.state != BackupState.KEPT:
             raise BackupUnusable(number=number, why={"zh": "已不再保留", "en": "is kept no more"})
+        service = self.catalogue.of(resource)
+        if service.engine_of(source.spec) != service.engine_of(resource.spec):
+            why = {"zh": "取自另一类套餐", "en": "was taken from a plan of the other kind"}
+            raise BackupUnusable(number=number, why=why)
         size = self.store.size(backup.location)
         if size is None:
             why = {"zh": "的归档不在备份库中", "en": "has no archive in the backup store"}

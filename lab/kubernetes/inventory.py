@@ -13,7 +13,7 @@ import yaml
 
 from lab.kubernetes.context import Context
 from lab.kubernetes.inside.volumes_rules import CLASS
-from lab.services import authority
+from lab.services import authority, debian, postgresql
 from lab.settings import Settings
 
 HOST = "kubernetes"
@@ -56,6 +56,9 @@ def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
         "kubernetes_python_image": "lab.local/python:3.11",
         # Where pods reach the platform's shared servers: the node passes it on.
         "kubernetes_shared_address": str(context.node_address),
+        # Client programs on the control plane's own host, at least as new as the servers.
+        "kubernetes_postgresql_tools": str(postgresql.ENGINE.locate(context.settings).tools),
+        "kubernetes_mariadb_tools": str(debian.tree(context.settings).tools),
         # Signs the certificates of servers that are delivered.
         "kubernetes_ca_file": str(authority_folder / "ca.crt"),
         "kubernetes_ca_key_file": str(authority_folder / "ca.key"),

@@ -15,7 +15,7 @@ from controlplane.config import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
 from ansible_collections.egov.databases.plugins.plugin_utils import archives
-from ansible_collections.egov.databases.plugins.plugin_utils.measures import differences
+from ansible_collections.egov.databases.plugins.plugin_utils.manifests import differences
 
 CONTENT = b"PGDMP" + bytes(range(256)) * 4096
 DUMP = "import sys; sys.stdout.buffer.write(b'PGDMP' + bytes(range(256)) * 4096)"

@@ -171,7 +171,7 @@ def can_clone(resource: Resource) -> bool:
     return (
         service is not None
         and CLONE_OF in service.properties
-        and service.backups_of(resource.spec) is not None
+        and service.can_clone(resource.spec)
         and can(resource, "request.create")
     )
 

@@ -56,9 +56,9 @@ def left_on(inventory: Path) -> list[str]:
         return [str(row[0]) for row in rows]
 
 
-def order(city: SharedCity, login: str = "limin", **form: Any) -> int:
+def order(city: SharedCity, login: str = "limin", service: str = "postgresql", **form: Any) -> int:
     asked = Ask(
-        "postgresql",
+        service,
         "provision",
         "internet",
         {"system_name": "低保核对数据库", "plan": "small", "database_name": "dibao", **form},
@@ -71,8 +71,16 @@ def order(city: SharedCity, login: str = "limin", **form: Any) -> int:
 
 def uri(city: SharedCity, folder: Path, resource_id: str, login: str = "limin") -> str:
     """The connection string as the department sees it, its CA put into a file."""
-    shown = city.control_plane.connections.show(city.person(login), resource_id, "核对")
-    texts = {snippet.code: text for snippet, text in shown.snippets}
+    return with_ca(shown(city, resource_id, login), folder)
+
+
+def shown(city: SharedCity, resource_id: str, login: str = "limin") -> dict[str, str]:
+    """Ways to connect, by their code, as the department sees them."""
+    connection = city.control_plane.connections.show(city.person(login), resource_id, "核对")
+    return {snippet.code: text for snippet, text in connection.snippets}
+
+
+def with_ca(texts: Mapping[str, str], folder: Path) -> str:
     ca = folder / "ca.pem"
     ca.write_text(texts["ca"])
     return texts["uri"].replace("sslrootcert=ca.pem", f"sslrootcert={ca}")

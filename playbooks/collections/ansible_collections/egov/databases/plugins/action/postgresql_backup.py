@@ -12,11 +12,11 @@ from ansible_collections.egov.databases.plugins.plugin_utils.database_action imp
     DatabaseAction,
     Json,
 )
+from ansible_collections.egov.databases.plugins.plugin_utils.manifests import rows_of
 from ansible_collections.egov.databases.plugins.plugin_utils.measures import (
     begin_unchanged,
     measure,
     prepare,
-    rows_of,
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.egov.databases.plugins.plugin_utils.archives import ArchiveError
 from ansible_collections.egov.databases.plugins.plugin_utils.clones import clone
 from ansible_collections.egov.databases.plugins.plugin_utils.database_action import (
     DatabaseAction,
     Json,
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.exchanges import is_exchanged
-from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server, statement
-
-SHOWN = 5
+from ansible_collections.egov.databases.plugins.plugin_utils.manifests import accept
+from ansible_collections.egov.databases.plugins.plugin_utils.scratch import drop_scratch
+from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server
 
 
 class ActionModule(DatabaseAction):
@@ -32,9 +31,5 @@ class ActionModule(DatabaseAction):
                 return False, {}  # an earlier try of this job has come further than this
         into, password = wanted["into"], given["secrets"]["password"]
         cloned = clone(server, wanted["source"], into, wanted["owner"], wanted["account"], password)
-        if cloned.different:
-            with server.connect() as connection:
-                connection.execute(statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", into))
-            told = "; ".join(cloned.different[:SHOWN])
-            raise ArchiveError(f"the copy is not what was copied, and is thrown away: {told}")
+        accept(cloned, lambda: drop_scratch(server, [into], []), "the copy is not what was copied")
         return True, {"rows": cloned.rows, "seconds": round(cloned.seconds, 2)}

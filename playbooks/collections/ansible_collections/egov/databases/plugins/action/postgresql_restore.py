@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ansible_collections.egov.databases.plugins.plugin_utils.archives import (
-    ArchiveError,
-    prove_archive,
-)
+from ansible_collections.egov.databases.plugins.plugin_utils.archives import prove_archive
 from ansible_collections.egov.databases.plugins.plugin_utils.database_action import (
     DatabaseAction,
     Json,
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.exchanges import is_exchanged
+from ansible_collections.egov.databases.plugins.plugin_utils.manifests import accept
 from ansible_collections.egov.databases.plugins.plugin_utils.restores import restore
-from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server, statement
-
-SHOWN = 5
+from ansible_collections.egov.databases.plugins.plugin_utils.scratch import drop_scratch
+from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server
 
 
 class ActionModule(DatabaseAction):
@@ -42,11 +39,6 @@ class ActionModule(DatabaseAction):
             wanted["account"],
             given["secrets"]["password"],
         )
-        if restored.different:
-            with server.connect() as connection:
-                connection.execute(statement("DROP DATABASE IF EXISTS {} WITH (FORCE)", into))
-            told = "; ".join(restored.different[:SHOWN])
-            raise ArchiveError(
-                f"what was restored is not what the manifest says, and is thrown away: {told}"
-            )
+        what = "what was restored is not what the manifest says"
+        accept(restored, lambda: drop_scratch(server, [into], []), what)
         return True, {"rows": restored.rows, "recovery_time_seconds": round(restored.seconds, 2)}

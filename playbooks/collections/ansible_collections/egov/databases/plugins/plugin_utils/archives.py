@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ BLOCK_BYTES = 1 << 20
 #: How much is written between two looks at the room that is left.
 LOOK_EVERY_BYTES = 32 << 20
 MIB = 1 << 20
+
+IsOver = Callable[[], bool]
 
 
 class ArchiveError(Exception):
@@ -84,8 +86,10 @@ def write_archive(
     dump: Sequence[str],
     environment: Mapping[str, str],
     reserve_bytes: int,
+    begun: Callable[[IsOver], None] = lambda _: None,
 ) -> Written:
-    """Runs `dump`, encrypts what it writes and puts it at `path`: whole, on disk, or not at all.
+    """Runs `dump`, encrypts what it writes and puts it at `path`: whole, on disk, or not at all. `begun` is called once
+    the program runs and before it is listened to, with a question whether it has ended.
 
     Errors: ArchiveError with the program's own last words, or what the disk said.
     """
@@ -95,7 +99,7 @@ def write_archive(
     try:
         with _create(draft) as file, tempfile.TemporaryFile() as said:
             store = _Store(file, path.parent, reserve_bytes)
-            _encrypt(dump, environment, recipient, store, said)
+            _encrypt(dump, environment, recipient, store, said, begun)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -119,6 +123,7 @@ def _encrypt(
     recipient: str,
     store: _Store,
     said: IO[bytes],
+    begun: Callable[[IsOver], None],
 ) -> None:
     program = Path(dump[0]).name
     with subprocess.Popen(
@@ -129,12 +134,16 @@ def _encrypt(
         env={**os.environ, **environment},
     ) as process:
         try:
+            begun(lambda: process.poll() is not None)
             pyrage.encrypt_io(process.stdout, store, [pyrage.x25519.Recipient.from_str(recipient)])
         except (pyrage.EncryptError, pyrage.RecipientError, OSError) as error:
             process.kill()
             raise ArchiveError(
                 store.error or f"{program} could not be encrypted: {error}"
             ) from error
+        except BaseException:
+            process.kill()
+            raise
     if process.returncode:
         raise ArchiveError(f"{program} failed: {last_words(said) or process.returncode}")
 
@@ -168,9 +177,13 @@ def prove_archive(archive: Mapping[str, Any]) -> None:
 
 
 def restore_archive(
-    archive: Mapping[str, Any], command: Sequence[str], environment: Mapping[str, str]
+    archive: Mapping[str, Any],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    through: Callable[[Any], Any] = lambda into: into,
 ) -> None:
-    """Decrypts a proven archive into the standard input of `command`. Errors: ArchiveError."""
+    """Decrypts a proven archive into the standard input of `command`, by way of what `through` makes of it (with `write`,
+    `flush` and, at the very end, `close`). Errors: ArchiveError."""
     program = Path(command[0]).name
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(
@@ -180,12 +193,12 @@ def restore_archive(
             stderr=said,
             env={**os.environ, **environment},
         ) as process:
-            trouble: ArchiveError | None = None
+            trouble: Exception | None = None
             try:
-                _decrypt(archive, process.stdin)
-            except (
-                ArchiveError
-            ) as error:  # or the program has ended before its input: its own words say more
+                _decrypt(archive, into := through(process.stdin))
+                into.close()
+            except (ArchiveError, OSError) as error:
+                # Or the program has ended before its input: its own words say more.
                 trouble = error
                 process.kill()
             with suppress(OSError):
@@ -194,7 +207,7 @@ def restore_archive(
     if process.returncode and words:
         raise ArchiveError(f"{program} failed: {words}")
     if trouble is not None:
-        raise trouble
+        raise ArchiveError(str(trouble)) from trouble
     if process.returncode:
         raise ArchiveError(f"{program} ended with {process.returncode} and no word")
 

@@ -95,7 +95,7 @@ def exchange(server: Server, left: Place, right: Place, job_number: str) -> bool
     with server.connect() as connection:
         for place in there:
             set_parameters(connection, place.database, place.parameters)
-            _open(connection, place)
+            open_again(connection, place)
     return is_first_try
 
 
@@ -160,7 +160,7 @@ def _change_names(
         except psycopg.errors.ObjectInUse as error:
             if time.monotonic() > deadline:
                 for place in (left, right):
-                    _open(connection, place)
+                    open_again(connection, place)
                 raise ArchiveError(
                     "clients keep connecting to the database; nothing was exchanged"
                 ) from error
@@ -178,7 +178,7 @@ def _hand_over(server: Server, place: Place, other: Place) -> None:
         close_public_schema(connection, place.owner)
 
 
-def _open(connection: psycopg.Connection[Any], place: Place) -> None:
+def open_again(connection: psycopg.Connection[Any], place: Place) -> None:
     with connection.transaction():
         connection.execute(statement("ALTER DATABASE {} OWNER TO {}", place.database, place.owner))
         connection.execute(statement("GRANT ALL ON DATABASE {} TO {}", place.database, place.owner))

@@ -7,7 +7,6 @@ same rows give the same sum on every version of PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -89,27 +88,3 @@ def measure(connection: psycopg.Connection[Any]) -> dict[str, Any]:
         tables[f"{schema}.{table}"] = {"rows": int(row[0]), "checksum": str(row[1])}
     objects = {kind: int(number) for kind, number in connection.execute(OBJECTS).fetchall()}
     return {"tables": tables, "objects": objects}
-
-
-def rows_of(measured: Mapping[str, Any]) -> int:
-    return sum(table["rows"] for table in measured["tables"].values())
-
-
-def differences(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """How `found` differs from the manifest, a sentence each; empty when every row is there and the same."""
-    told = []
-    for name in sorted({*expected["tables"], *found["tables"]}):
-        was, now = expected["tables"].get(name), found["tables"].get(name)
-        if was is None or now is None:
-            told.append(f"table {name} is {'missing' if now is None else 'new'}")
-        elif was["rows"] != now["rows"]:
-            told.append(f"table {name} has {now['rows']} rows, not {was['rows']}")
-        elif was["checksum"] != now["checksum"]:
-            told.append(
-                f"table {name} has other rows (checksum {now['checksum']}, not {was['checksum']})"
-            )
-    for kind in sorted({*expected["objects"], *found["objects"]}):
-        before, after = expected["objects"].get(kind, 0), found["objects"].get(kind, 0)
-        if before != after:
-            told.append(f"{after} {kind.replace('_', ' ')}, not {before}")
-    return told

@@ -6,28 +6,24 @@ administrator's: it is that of the very account which will use the database.
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from ansible_collections.egov.databases.plugins.plugin_utils import load_into_older
 from ansible_collections.egov.databases.plugins.plugin_utils.archives import restore_archive
-from ansible_collections.egov.databases.plugins.plugin_utils.measures import (
+from ansible_collections.egov.databases.plugins.plugin_utils.manifests import (
+    Restored,
+    check_room,
     differences,
-    measure,
-    prepare,
     rows_of,
 )
+from ansible_collections.egov.databases.plugins.plugin_utils.measures import measure, prepare
 from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server, statement
-
-
-@dataclass(frozen=True)
-class Restored:
-    """How a restore went: `different` says, a sentence each, where it is not what the manifest says."""
-
-    rows: int
-    seconds: float
-    different: Sequence[str]
 
 
 def restore(
@@ -43,10 +39,11 @@ def restore(
     The time runs from the first statement to the last compared row.
     """
     started = time.monotonic()
+    check_room(server.disk_gib, used_bytes(server), archive["manifest"]["database_bytes"])
     make_anew(server, database, owner, account)
     restore_archive(
         archive,
-        [*pg_restore(server), f"--dbname={database}"],
+        loading(server, database),
         server.as_account(account, password).environment(database),
     )
     found = measured(server, database)
@@ -54,12 +51,38 @@ def restore(
     return Restored(rows_of(found), time.monotonic() - started, different)
 
 
-def pg_restore(server: Server) -> list[str]:
+def loading(server: Server, database: str) -> list[str]:
     """The command that loads a dump as whoever the environment says, whole or not at all."""
+    if _client_version(server) > _server_version(server):
+        program = str(Path(load_into_older.__file__))
+        return [sys.executable, program, str(server.tools), database]
     return [
         *(str(server.tools / "pg_restore"), "--format=custom", "--no-owner", "--no-privileges"),
-        *("--exit-on-error", "--single-transaction", "--no-password"),
+        *("--exit-on-error", "--single-transaction", "--no-password", f"--dbname={database}"),
     ]
+
+
+def _client_version(server: Server) -> int:
+    said = subprocess.run(
+        [str(server.tools / "pg_restore"), "--version"], capture_output=True, text=True, check=True
+    ).stdout
+    return int(re.search(r"\) (\d+)", said)[1])  # type: ignore[index]
+
+
+def _server_version(server: Server) -> int:
+    with server.connect() as connection:
+        return connection.info.server_version // 10_000
+
+
+def used_bytes(server: Server) -> int:
+    """What its data and its log take, where the disk is a department's own."""
+    if not server.disk_gib:
+        return 0
+    with server.connect() as connection:
+        row = connection.execute(
+            "SELECT sum(pg_database_size(oid)) + (SELECT coalesce(sum(size), 0) FROM pg_ls_waldir()) FROM pg_database"
+        ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def measured(server: Server, database: str) -> dict[str, Any]:

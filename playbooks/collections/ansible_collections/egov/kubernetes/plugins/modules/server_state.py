@@ -41,6 +41,7 @@ RETURN = r"""
 password: {description: The administrator's; empty if there is no Secret., type: str, returned: success}
 storage_gib: {description: What the volume has; 0 for none., type: int, returned: success}
 node_ports: {description: Of its Service, by name., type: dict, returned: success}
+sleeps: {description: Whether it is suspended, also where a backup has woken it and was ended half-way., type: bool, returned: success}
 """
 
 import base64
@@ -60,13 +61,15 @@ from ansible_collections.egov.kubernetes.plugins.module_utils.reach import (
 
 NOT_FOUND, CONFLICT = 404, 409
 PASSWORD_LENGTH = 32
+#: Marks a server that runs for the time of a backup only.
+WOKEN = "egov/woken"
 
 
 class State:
     def __init__(self, api: Any, values: dict[str, Any]) -> None:
         from kubernetes import client
 
-        self._core = client.CoreV1Api(api)
+        self._core, self._apps = client.CoreV1Api(api), client.AppsV1Api(api)
         self._values = values
         self._name, self._namespace = values["name"], values["namespace"]
         self.has_changed = False
@@ -85,6 +88,12 @@ class State:
 
     def node_ports(self) -> dict[str, int]:
         return node_ports_of(self._core, self._name, self._namespace)
+
+    def sleeps(self) -> bool:
+        declared = self._read(self._apps.read_namespaced_stateful_set)
+        if declared is None:
+            return False
+        return not declared.spec.replicas or WOKEN in (declared.metadata.annotations or {})
 
     def _read(self, read: Any) -> Any:
         from kubernetes.client.exceptions import ApiException
@@ -149,7 +158,11 @@ def main() -> None:
         except UnreachableError as reason:
             module.fail_json(msg=str(reason))
     module.exit_json(
-        changed=state.has_changed, password=password, storage_gib=storage_gib, node_ports=ports
+        changed=state.has_changed,
+        password=password,
+        storage_gib=storage_gib,
+        node_ports=ports,
+        sleeps=state.sleeps(),
     )
 
 

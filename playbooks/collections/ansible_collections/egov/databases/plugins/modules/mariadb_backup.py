@@ -1,0 +1,32 @@
+#!/usr/bin/python
+"""Documentation of the action plug-in of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mariadb_backup
+short_description: A backup of one database
+description:
+  - Dumps the database into the backup store, encrypted on the way, and measures its rows as they were when the dump began.
+  - The server is that of the host's C(service_) variables; archive, key and passwords are those of C(controlplane).
+options:
+  database:
+    description: The database.
+    type: str
+    required: true
+author: Government cloud platform team
+"""
+
+EXAMPLES = r"""
+- name: A backup of one database
+  egov.databases.mariadb_backup:
+    database: dibao_1f0e7c
+"""
+
+RETURN = r"""
+told:
+  description: When it was taken, its size, and the manifest with rows and checksum of each table, objects, versions.
+  type: dict
+  returned: always
+"""

@@ -1,0 +1,38 @@
+#!/usr/bin/python
+"""Documentation of the action plug-in of the same name."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: mariadb_tidy
+short_description: Removes databases and accounts of interrupted runs
+description:
+  - Drops what is there of them, and is content where nothing is.
+  - The server is that of the host's C(service_) variables; archive, key and passwords are those of C(controlplane).
+options:
+  databases:
+    description: Databases to drop.
+    type: list
+    elements: str
+    default: []
+  accounts:
+    description: Accounts to drop after them.
+    type: list
+    elements: str
+    default: []
+author: Government cloud platform team
+"""
+
+EXAMPLES = r"""
+- name: Removes databases and accounts of interrupted runs
+  egov.databases.mariadb_tidy:
+    databases: [dibao_1f0e7c_restoring]
+"""
+
+RETURN = r"""
+told:
+  description: Nothing.
+  type: dict
+  returned: always
+"""
