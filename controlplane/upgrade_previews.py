@@ -70,7 +70,7 @@ def upgraded(
         spec=spec,
         capacity=capacity if not faults else dict(standing.capacity),
         asked=difference(standing.capacity, capacity) if not faults else {},
-        restarts=action.restarts,
+        restarts=old.engine_of(standing.spec) in action.restarts,
         playbook=f"services/{new.path}/{action.playbook}",
         faults=tuple(faults),
     )

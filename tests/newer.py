@@ -56,9 +56,8 @@ def edited(text: str, *edits: tuple[str, str]) -> str:
 POSTGRESQL_9 = (
     ("connections: 20, vcpu: 1, memory_mib: 512", "connections: 25, vcpu: 1, memory_mib: 1024"),
     (
-        "actions:\n",
-        "actions:\n  newer:\n    kind: upgrade\n    playbook: newer.yml\n"
-        "    name: {zh: 升级, en: Upgrade}\n    states: [active]\n",
+        "  upgrade:\n    kind: upgrade\n    playbook: manage.yml\n",
+        "  upgrade:\n    kind: upgrade\n    playbook: newer.yml\n",
     ),
 )
 FAILS = "升级会失败的系统"
@@ -93,8 +92,36 @@ def release_postgresql(folder: Path) -> tuple[Path, str]:
     text = (newest / "service.yml").read_text(encoding="utf-8")
     text = edited(text, (f"version: {version}", "version: 9.0.0"), *POSTGRESQL_9)
     (newest / "service.yml").write_text(text, encoding="utf-8")
-    manage = (newest / "manage.yml").read_text(encoding="utf-8")
-    manage = edited(manage, ("provision: present", "provision: present\n      newer: present"))
-    (newest / "manage.yml").write_text(manage, encoding="utf-8")
     (newest / "newer.yml").write_text(NEWER_PLAY, encoding="utf-8")
     return playbooks, version
+
+
+def offering_postgresql(folder: Path, version: str = "", *edits: tuple[str, str]) -> Path:
+    """The shipped playbooks, with PostgreSQL offered as 9.0.0 with `edits` in its play, or in an
+    older version that is kept."""
+    shipped, playbooks = CHECKOUT / "playbooks", folder / "playbooks"
+    (playbooks / "services").mkdir(parents=True)
+    for service in (shipped / "services").iterdir():
+        if service.name != "postgresql":
+            (playbooks / "services" / service.name).symlink_to(service)
+    for name in ("roles", "collections", "ops"):
+        (playbooks / name).symlink_to(shipped / name)
+    shutil.copyfile(CHECKOUT / "ansible.cfg", folder / "ansible.cfg")
+    (folder / "inventory").mkdir()
+    declared, offered = shipped / "services" / "postgresql", playbooks / "services" / "postgresql"
+    if version:
+        shutil.copytree(declared / "versions" / version, offered)
+        return playbooks
+    shutil.copytree(declared, offered)
+    newest = load_catalogue(shipped / "services")["postgresql"].version
+    kept = offered / "versions" / newest
+    kept.mkdir()
+    for file in declared.glob("*.yml"):
+        shutil.copyfile(file, kept / file.name)
+    for file, changes in (
+        ("service.yml", ((f"version: {newest}", "version: 9.0.0"),)),
+        ("manage.yml", edits),
+    ):
+        text = (offered / file).read_text(encoding="utf-8")
+        (offered / file).write_text(edited(text, *changes), encoding="utf-8")
+    return playbooks

@@ -246,11 +246,18 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         draws_for=data.get("draws_for"),
         drops_for=data.get("drops_for"),
         engines=tuple(data.get("engines", ())),
-        restarts=data.get("restarts", False),
+        restarts=_restarts(data.get("restarts", False)),
         chooses=tuple(data.get("chooses", ())),
         follows_rotation=data.get("follows_rotation", False),
         certifies=data.get("certifies"),
     )
+
+
+def _restarts(declared: bool | list[str]) -> tuple[str, ...]:
+    """`true` stands for every engine."""
+    if isinstance(declared, bool):
+        return ENGINES if declared else ()
+    return tuple(declared)
 
 
 def _service_problems(document: Document) -> list[str]:

@@ -49,7 +49,12 @@ ACTION: dict[str, Any] = {
         "rotates": {"type": "array", "items": CODE, "minItems": 1, "uniqueItems": True},
         "grace_hours": {"type": "integer", "minimum": 0, "maximum": 720},
         "followed_by": CODE,
-        "restarts": {"type": "boolean"},
+        "restarts": {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
+            ]
+        },
         "chooses": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "follows_rotation": {"type": "boolean"},
         "certifies": {"enum": ["issue", "hold", "release", "revoke"]},

@@ -68,8 +68,8 @@ class Action:
     draws_for: str | None = None
     drops_for: str | None = None
     engines: tuple[str, ...] = ()
-    #: Of an upgrade: whether whoever is connected is cut off for a moment.
-    restarts: bool = False
+    #: Of an upgrade: the engines on which whoever is connected is cut off for a moment.
+    restarts: tuple[str, ...] = ()
     chooses: tuple[str, ...] = ()
     follows_rotation: bool = False
     certifies: str | None = None

@@ -47,6 +47,8 @@ def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
         "kubernetes_client_networks": [f"{context.machine_address}/32"],
         "kubernetes_storage_class": CLASS,
         "kubernetes_cpu_allocation_ratio": CPU_ALLOCATION_RATIO,
+        # Nobody brings another node: what finds no room on this one will not in a minute either.
+        "kubernetes_patience_s": 8,
         "kubernetes_image_pull_policy": "Never",
         "kubernetes_postgresql_image": "lab.local/postgresql:15",
         "kubernetes_mariadb_image": "lab.local/mariadb:10.11",

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-PAUSE_S = 0.03
+#: Two visitors are a dozen visits a second: more would take the cores from what is tested.
+PAUSE_S = 0.15
 
 #: Counts visits in its database by a connection a request, as small applications do.
 COUNTER = """
@@ -74,24 +75,33 @@ def page_at(url: str, timeout_s: float = 10) -> str:
 
 @dataclass
 class Visitor:
-    """What came of every visit."""
+    """What came of every visit; `retried`: how often one was tried once more."""
 
     answers: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    retried: int = 0
 
 
 @contextmanager
-def visited(url: str, visitors: int = 2) -> Iterator[Visitor]:
-    """People who ask for the page again and again, each time by a new connection."""
+def visited(url: str, visitors: int = 2, patience_s: float = 0) -> Iterator[Visitor]:
+    """People who ask for the page again and again, each time by a new connection. With patience
+    they try again for so long before a visit has failed."""
     seen, is_over = Visitor(), threading.Event()
 
     def visit() -> None:
-        while not is_over.is_set():
+        gives_up_at: float | None = None
+        while gives_up_at is not None or not is_over.is_set():
             try:
                 seen.answers.append(page_at(url))
+                gives_up_at = None
             except OSError as error:
-                seen.failures.append(f"{time.time():.2f} {error}")
-            is_over.wait(PAUSE_S)
+                gives_up_at = gives_up_at or time.monotonic() + patience_s
+                if time.monotonic() < gives_up_at:
+                    seen.retried += 1
+                else:
+                    seen.failures.append(f"{time.time():.2f} {error}")
+                    gives_up_at = None
+            time.sleep(PAUSE_S)
 
     threads = [threading.Thread(target=visit, daemon=True) for _ in range(visitors)]
     for thread in threads:
@@ -101,4 +111,4 @@ def visited(url: str, visitors: int = 2) -> Iterator[Visitor]:
     finally:
         is_over.set()
         for thread in threads:
-            thread.join(20)
+            thread.join(20 + patience_s)

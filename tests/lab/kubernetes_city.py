@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubernetes import client, config
 
+from controlplane.app import build, build_clouds
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job
-from tests.integration.live_city import LiveCity, run_control_plane
+from controlplane.worker import Worker
+from tests.integration.live_city import (
+    LiveCity,
+    T,
+    end_live_city,
+    run_control_plane,
+    wait_for,
+)
 
 SERVICES = ("postgresql", "namespace")
+PATIENCE_S = 240
 OF_OURS = "app.kubernetes.io/managed-by=egov"
 
 
@@ -25,6 +35,12 @@ class KubernetesCity(LiveCity):
     def client(self) -> client.ApiClient:
         """As the cluster's administrator."""
         return config.new_client_from_config(str(self.kubeconfig))
+
+    def wait(
+        self, check: Callable[[], T | None], what: str, tell: Callable[[], Any] = lambda: ""
+    ) -> T:
+        """Pods of several copies start one after the other, on a machine that others use too."""
+        return wait_for(check, what, tell, PATIENCE_S)
 
     def ask(self, service: str, login: str = "limin", **form: Any) -> int:
         """Asked for and agreed to; the request's id."""
@@ -51,6 +67,14 @@ class KubernetesCity(LiveCity):
 
     def job_of(self, resource_id: str, action: str) -> Job:
         return self.jobs(resource_id=resource_id, action=action)[-1]
+
+    def start_again_on(self, playbooks: Path) -> None:
+        """The control plane starts again, with another catalogue."""
+        settings = self.control_plane.settings.model_copy(update={"playbooks_dir": playbooks})
+        end_live_city(self)
+        self.control_plane = build(settings, self.clock)
+        self.worker = Worker(self.control_plane.delivery, settings, build_clouds(settings))
+        self.worker.start()
 
     def assert_nothing_is_left(self) -> None:
         """Of departments' resources; what onboarding has set up stays."""

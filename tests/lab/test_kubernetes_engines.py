@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tests.lab.pods import Lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
+DELIVERY_LIMIT_S = 25
 PATIENCE_S = 60
 MARIADB, REDIS, RABBITMQ = ENGINES
 EACH = pytest.mark.parametrize("engine", ENGINES, ids=str)
@@ -77,14 +78,16 @@ def volume_gib(city: KubernetesCity, resource_id: str) -> int:
 
 @EACH
 def test_a_server_of_its_own_is_used_through_its_whole_life(
-    city: KubernetesCity, tmp_path: Path, engine: Engine, record_property: Callable[..., None]
+    city: KubernetesCity, tmp_path: Path, engine: Engine
 ) -> None:
     request_id = city.ask(engine.service, plan="own_small", **engine.form)
     began = time.monotonic()
     resource_id = city.fulfilled(request_id)
     old = access(city, tmp_path, resource_id)
     engine.write(old)
-    record_property("approved_to_first_query_s", round(time.monotonic() - began, 1))
+    took_s = time.monotonic() - began
+    print(f"{engine.service}: approved -> first write {took_s:.1f} s")
+    assert took_s <= DELIVERY_LIMIT_S
     assert not gets_in(engine, old, tls=False)
     size = volume_gib(city, resource_id)
 
@@ -192,7 +195,7 @@ def test_redis_of_its_own_has_every_key_and_is_flushed_whole(
     mine = cache(Access.shown(texts, tmp_path))
     mine.set("any:key", "1")
     assert (mine.keys("*"), mine.dbsize()) == (["any:key"], 1)
-    for refused in (("CONFIG", "GET", "*"), ("ACL", "LIST"), ("SHUTDOWN",), ("DEBUG", "SLEEP", 0)):
+    for refused in (("CONFIG", "GET", "*"), ("ACL", "LIST"), ("SHUTDOWN",), ("BGSAVE",)):
         with pytest.raises(redis.exceptions.NoPermissionError):
             mine.execute_command(*refused)
     city.operate(resource_id, "flush")

@@ -9,6 +9,7 @@ import pytest
 
 from controlplane.catalogue.loader import load_catalogue
 from controlplane.catalogue.versions import Catalogue
+from controlplane.config import CHECKOUT
 from controlplane.upgrade_previews import Standing, upgrade_action, upgraded
 from controlplane.upgrades.rules import (
     Place,
@@ -161,3 +162,16 @@ def test_what_an_upgrade_would_change_and_every_reason_why_not(
     if not faults:
         assert seen.spec["plan"]["vcpu"] == 2
         assert seen.capacity == new.capacity_of(seen.spec)
+
+
+@pytest.mark.parametrize(("plan", "restarts"), [("small", False), ("own_small", True)])
+def test_postgresql_is_upgraded_without_a_break_on_the_shared_server_alone(
+    plan: str, restarts: bool
+) -> None:
+    *_, old, new = load_catalogue(CHECKOUT / "playbooks" / "services").versions("postgresql")
+    action = upgrade_action(new)
+    assert action is not None
+    spec = old.spec_of({"system_name": "核对", "plan": plan, "database_name": "dibao"})
+    standing = Standing(spec, old.capacity_of(spec), "internet")
+    seen = upgraded(old, new, action, standing, "active")
+    assert (seen.faults, seen.asked, seen.restarts) == ((), {}, restarts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -16,14 +15,13 @@ from controlplane.metering.models import UsageInterval
 from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
 from controlplane.worker import Worker
-from tests.integration.live_city import end_live_city, unfinished_jobs, wait_for
+from tests.integration.live_city import end_live_city
+from tests.lab.campaigns import advance_to_the_end
 from tests.lab.servers.shared_city import SharedCity, ask, left_on, make_shared_city, order, uri
 from tests.newer import FAILS, release_postgresql
 
 LIMIT = "SELECT datconnlimit FROM pg_database WHERE datname = current_database()"
 ENGINEER = "chengang"
-#: Two at a time: a backup, the upgrade, and the way back of one of them.
-WAVE_SECONDS = 240
 
 
 @pytest.fixture
@@ -45,23 +43,6 @@ def release(city: SharedCity, folder: Path) -> Plan:
     city.worker = Worker(city.control_plane.delivery, settings, build_clouds(settings))
     city.worker.start()
     return Plan("postgresql", version, "9.0.0", at_once=2)
-
-
-def advance_to_the_end(city: SharedCity, number: str) -> str:
-    """What the tick does, until the campaign runs no more."""
-    while True:
-        city.control_plane.upgrading.advance()
-        city.worker.wake()
-        wait_for(partial(is_idle, city), "the end of all jobs", city.told, WAVE_SECONDS)
-        with city.control_plane.db.read() as session:
-            state = find_campaign(session, number, city.clock()).campaign.state
-        if state != "running":
-            return state
-
-
-def is_idle(city: SharedCity) -> bool | None:
-    with city.control_plane.db.read() as session:
-        return None if session.scalar(unfinished_jobs()) else True
 
 
 def memory(city: SharedCity, resource_id: str) -> list[tuple[int, bool]]:

@@ -1,0 +1,138 @@
+"""Minor upgrades of a PostgreSQL of a department's own in the cluster, while its application is
+visited. One cluster with a node for the file, as root on Debian."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from kubernetes import client
+
+from controlplane.reports.upgrades import find_campaign
+from controlplane.upgrade_plans import Plan
+from tests.lab.applications import counter, visited
+from tests.lab.campaigns import advance_to_the_end
+from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.pods import CHECKOUT, Lab
+from tests.newer import offering_postgresql
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
+
+ENGINEER = "chengang"
+OLDER, SHIPPED, NEXT = "1.2.0", "1.3.0", "9.0.0"
+PATIENCE_S = 60
+VERSION_LABEL = "app.kubernetes.io/version"
+#: The next version's servers are of an image that nobody has brought to the node.
+MISSING_IMAGE = (
+    "        kubernetes_server_version:",
+    '        kubernetes_server_image: "{{ kubernetes_postgresql_image if controlplane.is_undoing'
+    " else 'lab.local/postgresql:99' }}\"\n        kubernetes_server_version:",
+)
+
+
+@pytest.fixture(scope="module")
+def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    try:
+        lab.must("start")
+        kubeconfig = lab.home / "kubernetes" / "kubeconfig"
+        city = make_kubernetes_city(tmp_path_factory.mktemp("city"), kubeconfig)
+        yield city
+        city.worker.stop()
+        city.control_plane.db.dispose()
+    finally:
+        lab.must("clean")
+
+
+@pytest.fixture
+def city(running_city: KubernetesCity) -> Iterator[KubernetesCity]:
+    """What a test leaves standing goes, and nothing of it may be left in the cluster."""
+    yield running_city
+    running_city.start_again_on(CHECKOUT / "playbooks")
+    running_city.retire_all("webapp", "postgresql")
+    running_city.assert_nothing_is_left()
+
+
+def connection_string(city: KubernetesCity, folder: Path, resource_id: str) -> str:
+    texts, ca = city.shown(resource_id), folder / "ca.pem"
+    ca.write_text(texts["ca"])
+    return texts["uri"].replace("sslrootcert=ca.pem", f"sslrootcert={ca}")
+
+
+def ask(uri: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(uri, connect_timeout=5) as connection:
+        return list(connection.execute(query).fetchall())  # type: ignore[call-overload]
+
+
+def server_pod(city: KubernetesCity, resource_id: str) -> Any:
+    found = client.CoreV1Api(city.client()).list_pod_for_all_namespaces(
+        label_selector=f"egov/resource-id={resource_id}"
+    )
+    (pod,) = found.items
+    return pod
+
+
+def upgraded(city: KubernetesCity, before: str, after: str) -> tuple[str, str]:
+    """A campaign over every instance; how it ended, and why if it was stopped."""
+    plan = Plan("postgresql", before, after, any_time=True)
+    number = city.control_plane.upgrading.start(city.person(ENGINEER), plan)
+    state = advance_to_the_end(city, number)
+    with city.control_plane.db.read() as session:
+        return state, find_campaign(session, number, city.clock()).campaign.reason
+
+
+def test_a_minor_upgrade_keeps_the_data_and_no_visit_is_lost(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    city.start_again_on(offering_postgresql(tmp_path, OLDER))
+    database = city.delivered("postgresql", plan="own_small", database_name="dibao")
+    uploads = city.control_plane.uploads
+    archive = uploads.receive(city.person("limin"), None, "app", io.BytesIO(counter("one")))
+    application = city.delivered(
+        "webapp",
+        plan="small",
+        archive=archive.sha256,
+        runtime="python",
+        replicas=1,
+        health_path="/ready",
+        database=database,
+    )
+    uri, before = connection_string(city, tmp_path, database), server_pod(city, database)
+    assert VERSION_LABEL not in before.metadata.labels
+    city.start_again_on(CHECKOUT / "playbooks")
+    url = str(city.resource(application).outputs["url"])
+    with visited(url, patience_s=PATIENCE_S) as visitor:
+        assert upgraded(city, OLDER, SHIPPED) == ("finished", "")
+        seen_so_far = len(visitor.answers)
+    assert visitor.failures == []
+    assert len(visitor.answers) > seen_so_far, "it is visited again with the new version"
+    written = {number for (number,) in ask(uri, "SELECT id FROM visit")}
+    assert {int(answer.split()[1]) for answer in visitor.answers} <= written
+    after = server_pod(city, database)
+    assert after.metadata.labels[VERSION_LABEL] == SHIPPED
+    assert after.metadata.uid != before.metadata.uid
+    assert ask(uri, "SHOW effective_cache_size") == [("768MB",)]
+    assert city.resource(database).service_version == SHIPPED
+    print(f"minor upgrade: {len(visitor.answers)} visits, {visitor.retried} tried again, none lost")
+
+
+def test_an_upgrade_that_fails_goes_back_with_the_data(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    database = city.delivered("postgresql", plan="own_small", database_name="dibao")
+    uri = connection_string(city, tmp_path, database)
+    with psycopg.connect(uri) as connection:
+        connection.execute("CREATE TABLE household AS SELECT generate_series(1, 1000) AS id")
+    city.start_again_on(offering_postgresql(tmp_path, "", MISSING_IMAGE))
+    state, reason = upgraded(city, SHIPPED, NEXT)
+    assert state == "stopped"
+    assert "the node has no image lab.local/postgresql:99" in reason
+    assert ask(uri, "SELECT count(*) FROM household") == [(1000,)]
+    assert server_pod(city, database).metadata.labels[VERSION_LABEL] == SHIPPED
+    resource = city.resource(database)
+    assert (resource.service_version, resource.state) == (SHIPPED, "active")
