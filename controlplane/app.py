@@ -36,6 +36,7 @@ from controlplane.protecting import Protecting
 from controlplane.recovery import Recovery
 from controlplane.upgrading import Upgrading
 from controlplane.uploading import Uploads
+from controlplane.utilisation import Utilisation
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ControlPlane:
     logs: Logs
     certifying: Certifying
     disks: Disks
+    utilisation: Utilisation
 
 
 def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
@@ -82,6 +84,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         protecting=Protecting(db, operations, clock),
         certifying=Certifying(db, catalogue, settings, clock),
         disks=Disks(db, catalogue, settings, clock),
+        utilisation=Utilisation(db, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
         upgrading=Upgrading(db, catalogue, settings, clock),
         uploads=Uploads(db, settings, clock),

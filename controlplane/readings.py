@@ -11,3 +11,11 @@ class DiskReading:
 
     used_bytes: int
     is_read_only: bool
+
+
+@dataclass(frozen=True)
+class UseReading:
+    """What all pods of a resource use at this moment."""
+
+    cpu_millicores: int
+    memory_mib: int

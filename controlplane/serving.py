@@ -79,6 +79,7 @@ def serve(control_plane: ControlPlane) -> None:
         control_plane.upgrading,
         control_plane.certifying,
         control_plane.disks,
+        control_plane.utilisation,
         settings,
         clouds,
         control_plane.clock,

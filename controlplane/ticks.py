@@ -24,12 +24,14 @@ from controlplane.leadership import lead
 from controlplane.leases import Leases
 from controlplane.operations import Operations
 from controlplane.upgrading import Upgrading
+from controlplane.utilisation import Utilisation
 
 log = logging.getLogger(__name__)
 
 POOL_READ_SECONDS = 60
 RETENTION_SECONDS = 60
 DISK_SECONDS = 60
+USE_SECONDS = 60
 
 
 class PoolReader(Protocol):
@@ -52,6 +54,7 @@ class Ticks:
         upgrading: Upgrading,
         certifying: Certifying,
         disks: Disks,
+        utilisation: Utilisation,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -64,6 +67,7 @@ class Ticks:
         self.upgrading = upgrading
         self.certifying = certifying
         self.disks = disks
+        self.utilisation = utilisation
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -85,6 +89,7 @@ class Ticks:
             (self.delete_expired_backups, RETENTION_SECONDS),
             (self.read_pools, POOL_READ_SECONDS),
             (self.measure_disks, DISK_SECONDS),
+            (self.sample_use, USE_SECONDS),
         ):
             self._scheduler.add_job(
                 self._as_leader,
@@ -153,6 +158,10 @@ class Ticks:
     def measure_disks(self) -> int:
         """Reads what resources' data take of their plans, and holds them to it."""
         return self.disks.measure(self.clouds)
+
+    def sample_use(self) -> int:
+        """Reads what resources use of what they hold."""
+        return self.utilisation.sample(self.clouds)
 
     def read_pools(self) -> None:
         """Reads each open pool's capacity and images from its cloud and keeps them on its row."""

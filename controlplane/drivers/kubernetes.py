@@ -7,6 +7,8 @@ account `provisioner`, and one of the account that works in the department's nam
 from __future__ import annotations
 
 import base64
+import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -21,7 +23,11 @@ from kubernetes.utils.quantity import parse_quantity
 
 from controlplane.access import Access, PodLog
 from controlplane.drivers.inventory import hosts_of
+from controlplane.drivers.kubernetes_use import readings_of
 from controlplane.errors import CloudRefused, CloudUnavailable
+from controlplane.readings import UseReading
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +48,7 @@ TOKEN_PATIENCE_SECONDS = 10
 #: The API server grants no token for less than ten minutes.
 TOKEN_MARGIN_SECONDS = 600
 
+RESOURCE_LABEL = "egov/resource-id"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 MIB = 2**20
 NOT_FOUND, CONFLICT = 404, 409
@@ -170,6 +177,35 @@ class KubernetesCloud:
         nodes = client.CoreV1Api(self._api()).list_node(_request_timeout=API_TIMEOUT_SECONDS).items
         return allocatable(nodes, availability_zone, self._cpu_allocation_ratio()), []
 
+    @_speaks_our_errors
+    def use_readings(self) -> dict[str, UseReading]:
+        """What each resource's pods use now, by resource id; a node that does not answer tells
+        nothing of its pods. Errors: CloudUnavailable, CloudRefused."""
+        core: Any = client.CoreV1Api(self._api())
+        asked = {"label_selector": RESOURCE_LABEL, "_request_timeout": API_TIMEOUT_SECONDS}
+        by_pod = {
+            (pod.metadata.namespace, pod.metadata.name): pod.metadata.labels[RESOURCE_LABEL]
+            for pod in core.list_pod_for_all_namespaces(**asked).items
+        }
+        by_namespace = {
+            namespace.metadata.name: namespace.metadata.labels[RESOURCE_LABEL]
+            for namespace in core.list_namespace(**asked).items
+        }
+        nodes = core.list_node(_request_timeout=API_TIMEOUT_SECONDS).items
+        told = [self._summary(core, node.metadata.name) for node in nodes]
+        return readings_of(told, by_pod, by_namespace)
+
+    def _summary(self, core: Any, node: str) -> dict[str, Any]:
+        """What the kubelet of a node tells of its pods, by way of the API server."""
+        try:
+            answer = core.connect_get_node_proxy_with_path(
+                node, "stats/summary", _preload_content=False, _request_timeout=API_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            log.warning("the kubelet of %s tells nothing: HTTP %s", node, error.status)
+            return {}
+        return dict(json.loads(answer.data))
+
     def _cpu_allocation_ratio(self) -> float:
         hosts = hosts_of(self._inventory).values() if self._inventory else ()
         ratios = [host.get("kubernetes_cpu_allocation_ratio", 1) for host in hosts]
@@ -183,7 +219,7 @@ class KubernetesCloud:
         core = client.CoreV1Api(self._api())
         found: list[Any] = core.list_namespaced_pod(
             namespace,
-            label_selector=f"egov/resource-id={resource_id}",
+            label_selector=f"{RESOURCE_LABEL}={resource_id}",
             _request_timeout=API_TIMEOUT_SECONDS,
         ).items
         found.sort(key=lambda pod: pod.metadata.creation_timestamp, reverse=True)

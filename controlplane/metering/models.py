@@ -41,6 +41,23 @@ class UsageInterval(Base):
     learned_at: Mapped[int]
 
 
+class UseHour(Base):
+    """What a resource used in the hour that begins at `hour` (epoch seconds), by `samples`: the
+    means are sum / samples. What it held stands in its intervals."""
+
+    __tablename__ = "use_hour"
+    __table_args__ = (sa.Index("ix_use_hour_hour", "hour"),)
+    resource_id: Mapped[str] = mapped_column(sa.ForeignKey("resource.id"), primary_key=True)
+    hour: Mapped[int] = mapped_column(primary_key=True)
+    samples: Mapped[int]
+    cpu_millicores_sum: Mapped[int]
+    cpu_millicores_max: Mapped[int]
+    memory_mib_sum: Mapped[int]
+    memory_mib_max: Mapped[int]
+    #: Epoch seconds of the newest sample.
+    sampled_at: Mapped[int]
+
+
 class Price(Base):
     """A dated price segment of an item: micro-yuan per unit and hour, from `t0` on until the next.
 

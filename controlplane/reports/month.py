@@ -28,6 +28,7 @@ from controlplane.metering.service import load_segments
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
 from controlplane.reports.scope import departments_in
+from controlplane.reports.utilisation import Used, use_by_resource
 from controlplane.tenancy.models import Department
 
 DAY_SECONDS = 86_400
@@ -46,8 +47,11 @@ class DepartmentMonth:
 
 @dataclass(frozen=True)
 class ResourceMonth:
+    """`used` None: of what it used nobody told."""
+
     resource: Resource
     lines: list[LedgerLine]
+    used: Used | None
 
     @property
     def micro_yuan(self) -> int:
@@ -213,8 +217,13 @@ def department_month(
         for chunk in _chunks(ids)
         for r in session.scalars(sa.select(Resource).where(Resource.id.in_(chunk)))
     }
+    used = use_by_resource(session, ids, start, until)
     rows = [
-        ResourceMonth(resources[resource_id], rate(usages, segments, (start, until)))
+        ResourceMonth(
+            resources[resource_id],
+            rate(usages, segments, (start, until)),
+            used.get(resource_id),
+        )
         for (_, resource_id), usages in grouped.items()
     ]
     return sorted(rows, key=lambda r: (-r.micro_yuan, r.resource.number))
@@ -317,6 +326,8 @@ CSV_HEADER = (
     "计量项",
     "用量（单位·秒）",
     "时长（秒）",
+    "平均使用（毫核、MiB）",
+    "峰值使用（毫核、MiB）",
     "单价（微元/单位·小时）",
     "金额（元）",
 )
@@ -347,11 +358,17 @@ def month_csv(session: Session, subject: Subject, year: int, month: int, now: da
                         line.item,
                         line.unit_seconds,
                         line.seconds,
+                        *_used_cells(row.used, line.item),
                         line.price.micro_yuan_per_hour,
                         _yuan(line.micro_yuan),
                     ]
                 )
     return out.getvalue()
+
+
+def _used_cells(used: Used | None, item: str) -> tuple[int | str, int | str]:
+    """Mean and peak beside what was held; empty where nobody told."""
+    return (used.of_item(item) if used else None) or ("", "")
 
 
 def _request_numbers(session: Session) -> dict[str, str]:

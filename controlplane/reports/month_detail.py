@@ -16,6 +16,7 @@ from controlplane.metering.service import load_segments
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
 from controlplane.reports.scope import departments_in
+from controlplane.reports.utilisation import Used, use_by_resource
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,12 @@ class IntervalCost:
 
 @dataclass(frozen=True)
 class ResourceMonthDetail:
-    """`lines` are the ledger's; `intervals` what they are made of."""
+    """`lines` are the ledger's; `intervals` what they are made of; `used` None: nobody told."""
 
     resource: Resource
     lines: list[LedgerLine]
     intervals: list[IntervalCost]
+    used: Used | None
 
     @property
     def micro_yuan(self) -> int:
@@ -72,4 +74,5 @@ def resource_month(
         alone = sum(line.micro_yuan for line in rate([usage], segments, (start, until)))
         is_open = row.t1 is None and until < end
         intervals.append(IntervalCost(row, t0, t1, is_open, alone))
-    return ResourceMonthDetail(resource, rate(usages, segments, (start, until)), intervals)
+    used = use_by_resource(session, [resource_id], start, until).get(resource_id)
+    return ResourceMonthDetail(resource, rate(usages, segments, (start, until)), intervals, used)

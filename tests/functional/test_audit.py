@@ -24,6 +24,7 @@ def seal(city: City) -> int:
         control_plane.upgrading,
         control_plane.certifying,
         control_plane.disks,
+        control_plane.utilisation,
         control_plane.settings,
         {},
         city.clock,

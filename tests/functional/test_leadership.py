@@ -61,6 +61,7 @@ def test_only_the_leader_fires_a_tick_and_a_tick_that_fails_ends_nothing(city: C
             control_plane.upgrading,
             control_plane.certifying,
             control_plane.disks,
+            control_plane.utilisation,
             control_plane.settings,
             {},
             city.clock,

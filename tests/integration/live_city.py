@@ -362,6 +362,7 @@ def run_control_plane(
         control_plane.upgrading,
         control_plane.certifying,
         control_plane.disks,
+        control_plane.utilisation,
         settings,
         drivers,
         clock,

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
+from controlplane.clock import epoch_seconds
 from controlplane.pipeline import Ask
+from controlplane.reports.utilisation import Used, use_by_resource
 from controlplane.service_requests.rules import RequestState
 from tests.integration.live_city import wait_for
 from tests.lab.applications import BROKEN, SICK, counter, page_at, tar_gz, visited, zipped
@@ -223,3 +225,20 @@ def test_its_log_is_read_from_its_pods(city: KubernetesCity) -> None:
         return any("seen=1" in log.text for log in logs) or None
 
     until(seen, PATIENCE_S, "the visit in the log")
+
+
+def test_what_its_pods_use_stands_beside_what_it_holds(city: KubernetesCity) -> None:
+    """By the tick, from the real kubelet."""
+    resource_id = application(city, tar_gz({"index.html": "here"}), replicas=1)
+
+    def used() -> Used | None:
+        city.ticks.sample_use()
+        now = epoch_seconds(city.clock())
+        with city.control_plane.db.read() as session:
+            told = use_by_resource(session, [resource_id], now - 7200, now + 1).get(resource_id)
+        return told if told and told.memory_mib_peak else None
+
+    told = until(used, PATIENCE_S, "what its pod uses")
+    held = city.resource(resource_id).capacity
+    assert 0 < told.memory_mib_mean <= told.memory_mib_peak < held["memory_mib"]
+    assert 0 <= told.cpu_millicores_mean <= told.cpu_millicores_peak < held["vcpu"] * 1000

@@ -20,6 +20,7 @@ from controlplane.tenancy.models import Department
 from ui.held_charts import ZoneChart, zone_charts
 from ui.preferences import current_language
 from ui.session import allow, control_plane, may, subject
+from ui.use_charts import month_shares, used_amount
 
 finance_pages = Blueprint("finance", __name__)
 
@@ -156,6 +157,7 @@ def department(month: str, department_id: int) -> str:
             held=held_charts(session, found, month),
             rows=rows,
             total=sum(row.micro_yuan for row in rows),
+            shares={row.resource.id: month_shares(row.used, row.lines) for row in rows if row.used},
             items=item_names(session),
             services=plane.catalogue.known,
         )
@@ -170,7 +172,11 @@ def resource(month: str, resource_id: str) -> str:
     with plane.db.read() as session:
         detail = resource_month(session, subject(), resource_id, year, number, plane.clock())
         return render_template(
-            "finance/resource.html", month=month, detail=detail, items=item_names(session)
+            "finance/resource.html",
+            month=month,
+            detail=detail,
+            items=item_names(session),
+            used_amount=used_amount,
         )
 
 

@@ -11,6 +11,7 @@ from controlplane.backups.rules import CLONE_OF
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
 from controlplane.certificates.service import certificates_of
+from controlplane.clock import epoch_seconds
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.policy import is_allowed
 from controlplane.provisioning.leases import LeaseEnd, lease_end
@@ -21,6 +22,7 @@ from controlplane.reports import resources as reports
 from controlplane.reports.prices import costs_to_date, item_names, month_quotes
 from controlplane.reports.resources import ResourceFilter, ResourceStory
 from controlplane.reports.upgrades import standing_of
+from controlplane.reports.utilisation import use_by_hour
 from ui.facts import (
     address_of,
     connection_commands,
@@ -31,6 +33,7 @@ from ui.facts import (
 from ui.lists import page_number, page_url, zone_in_view
 from ui.refusals import refusal_text
 from ui.session import allow, control_plane, subject
+from ui.use_charts import use_chart
 from ui.views.certificates import certificate_state, reason_name
 from ui.views.connecting import is_connectable
 from ui.views.recovering import card_of
@@ -102,6 +105,7 @@ def show(resource_id: str) -> str:
             monthly=month_quotes(session, {"now": resource.capacity}, now)["now"],
             cost=costs_to_date(session, [resource.id], now)[resource.id],
             chart=chart_of(by_day),
+            use=use_chart(use_by_hour(session, resource.id, story.intervals, epoch_seconds(now))),
             actions=(offered := actions_of(story)),
             settings_actions=[
                 (o["action"].code, o["action"])

@@ -41,6 +41,15 @@ class LineSchema(Output):
     total_micro_yuan = ma.fields.Integer(attribute="micro_yuan")
 
 
+class UsedSchema(Output):
+    """Of all samples of a time: the mean, and the largest; CPU in thousandths of a core."""
+
+    cpu_millicores_mean = ma.fields.Integer()
+    cpu_millicores_peak = ma.fields.Integer()
+    memory_mib_mean = ma.fields.Integer()
+    memory_mib_peak = ma.fields.Integer()
+
+
 class ResourceMonthSchema(Output):
     id = ma.fields.UUID(attribute="resource.id")
     number = ma.fields.String(attribute="resource.number")
@@ -48,6 +57,11 @@ class ResourceMonthSchema(Output):
     service = ma.fields.String(attribute="resource.service")
     total_micro_yuan = ma.fields.Integer(attribute="micro_yuan")
     lines = ma.fields.List(ma.fields.Nested(LineSchema))
+    used = ma.fields.Nested(
+        UsedSchema,
+        allow_none=True,
+        metadata={"description": "Beside what was held; null where the cloud does not tell."},
+    )
 
 
 class DepartmentMonthSchema(Output):

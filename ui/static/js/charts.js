@@ -2,8 +2,8 @@
  *
  * The JSON: { kind: "bars" | "lines", labels: [], series: [{ name, values, shown }], unit, top,
  * limits: [{ name, value, tone: "warn" | "bad" }], links: [] }. `shown` are the values in words, `top` is how
- * far the axis reaches at least. Tooltips are drawn on the canvas ("richText"): as HTML they would carry
- * style attributes, which the content security policy forbids.
+ * far the axis reaches at least; with `dots` each value is seen, also one between gaps. Tooltips are drawn on the
+ * canvas ("richText"): as HTML they would carry style attributes, which the content security policy forbids.
  */
 
 let library = null;
@@ -84,7 +84,8 @@ function options(data) {
       type: data.kind === "bars" ? "bar" : "line",
       stack: data.kind === "bars" ? "all" : undefined,
       barMaxWidth: 22,
-      symbol: "none",
+      symbol: data.dots ? "circle" : "none",
+      symbolSize: 5,
       step: data.step ? "end" : false,
       lineStyle: { width: 2 },
       cursor: data.links ? "pointer" : "default",
