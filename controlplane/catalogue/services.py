@@ -217,6 +217,12 @@ class Service:
         """Whether an action is for what stands where this spec's plan does."""
         return not action.engines or self.engine_of(spec) in action.engines
 
+    def usually_takes(self, spec: Mapping[str, Any]) -> int:
+        """Seconds from the approval on: as a spec's plan says, or its service."""
+        plan = spec.get("plan")
+        said = plan.get("usually_takes_seconds") if isinstance(plan, Mapping) else None
+        return int(said or self.usually_takes_seconds)
+
     @property
     def certifies(self) -> bool:
         """Whether what it delivers are certificates."""

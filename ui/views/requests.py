@@ -84,7 +84,7 @@ def story_context(story: RequestStory) -> dict[str, Any]:
     """What both the page and its live part are drawn from."""
     plane = control_plane()
     service = plane.catalogue.find(story.request)
-    usually = service.usually_takes_seconds if service else 60
+    usually = service.usually_takes(story.request.spec) if service else 60
     steps, total_seconds = journeys.shown_steps(story.job_steps)
     job = story.current_job
     lines = joblogs.read_lines(joblogs.log_file(plane.settings.jobs_dir, job)) if job else []

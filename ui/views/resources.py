@@ -16,6 +16,7 @@ from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.policy import is_allowed
 from controlplane.provisioning.leases import LeaseEnd, lease_end
 from controlplane.provisioning.models import Resource
+from controlplane.provisioning.pairs import machine_id_of
 from controlplane.provisioning.rules import LIVE_STATES, PROTECTABLE, ResourceState
 from controlplane.reports import month
 from controlplane.reports import resources as reports
@@ -101,7 +102,8 @@ def show(resource_id: str) -> str:
             facts=fact_rows(session, resource, service),
             outputs=list(output_rows(resource.outputs)),
             machines_answer=plane.settings.machines_answer,
-            commands=connection_commands(resource),
+            commands=[] if (ours := is_machine_of_order(story)) else connection_commands(resource),
+            is_platforms=ours,
             monthly=month_quotes(session, {"now": resource.capacity}, now)["now"],
             cost=costs_to_date(session, [resource.id], now)[resource.id],
             chart=chart_of(by_day),
@@ -127,6 +129,12 @@ def show(resource_id: str) -> str:
             lease=lease_ahead(resource, service, now),
             destruction_waits=last_backup_that_failed(session, resource.id),
         )
+
+
+def is_machine_of_order(story: ResourceStory) -> bool:
+    """Whether a machine came with what runs on it: nobody but the platform logs in."""
+    ordered = story.request.resource_id
+    return ordered is not None and machine_id_of(ordered) == story.resource.id
 
 
 @resources_pages.get("/resources/<resource_id>/logs")
