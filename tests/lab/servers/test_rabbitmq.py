@@ -102,3 +102,45 @@ def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) 
         one.run("retire")
         left = one.outputs["vhost"]
         assert (listed(server, "vhosts", left), listed(server, "users", left)) == ([], [])
+
+
+def test_further_accounts_read_or_write_and_go_with_the_instance(
+    inventory: Path, tmp_path: Path
+) -> None:
+    ours = instance(inventory, tmp_path, ODD_PASSWORD)
+    theirs = instance(inventory, tmp_path, "another-secret")
+    server, vhost = ours.server, ours.outputs["vhost"]
+    channel = of(ours).channel()
+    channel.queue_declare("cases", durable=True)
+    channel.basic_publish("", "cases", b"one")
+
+    ours.run("add_account", {"account": "report", "rights": "read"}, "read'er")
+    ours.run("add_account", {"account": "intake", "rights": "write"}, "in-take")
+    assert [a["name"] for a in ours.outputs["accounts"]] == ["report", "intake"]
+    reader = connect(server, f"{vhost}_report", "read'er", vhost)
+    assert reader.channel().basic_get("cases")[2] == b"one"
+    with pytest.raises(REFUSED, match="ACCESS_REFUSED"):
+        reader.channel().queue_declare("another")
+    with pytest.raises(REFUSED):
+        connect(server, f"{vhost}_report", "read'er", theirs.outputs["vhost"])
+    connect(server, f"{vhost}_intake", "in-take", vhost).channel().queue_declare("another")
+
+    ours.run("account_password", {"account_there": "report"}, "newer")
+    with pytest.raises(REFUSED):
+        connect(server, f"{vhost}_report", "read'er", vhost)
+    reader = connect(server, f"{vhost}_report", "newer", vhost)
+
+    ours.run("power_off")
+    with pytest.raises(REFUSED):
+        reader.channel()
+    ours.run("power_on")
+    connect(server, f"{vhost}_report", "newer", vhost).close()
+    ours.run("remove_account", {"account_there": "report"})
+    assert [a["name"] for a in ours.outputs["accounts"]] == ["intake"]
+    with pytest.raises(REFUSED):
+        connect(server, f"{vhost}_report", "newer", vhost)
+
+    for one in (ours, theirs):
+        one.run("retire")
+        left = one.outputs["vhost"]
+        assert (listed(server, "vhosts", left), listed(server, "users", left)) == ([], [])
