@@ -87,15 +87,24 @@ class Lab:
         answer: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
         return answer
 
-    def connect(self) -> Connection:
+    def connect(self, **auth: str) -> Connection:
+        """As the administrator; `auth` changes the sign-in."""
         file = Path(self.status()["clouds_yaml"]).read_text(encoding="utf-8")
         entry = yaml.safe_load(file)["clouds"]["lab"]
         return openstack.connect(
-            auth=entry["auth"],
+            auth={**entry["auth"], **auth},
             region_name=entry["region_name"],
             load_yaml_config=False,
             load_envvars=False,
         )
+
+    def connect_as_member(self, name: str) -> Connection:
+        """As the only person of a project of its own."""
+        identity = self.connect().identity
+        project = identity.create_project(name=name, domain_id="default")
+        user = identity.create_user(name=name, password=name, domain_id="default")
+        identity.assign_project_role_to_user(project, user, identity.find_role("member"))
+        return self.connect(username=name, password=name, project_name=name)
 
 
 class Department:
@@ -106,8 +115,7 @@ class Department:
         self.key = paramiko.RSAKey.generate(2048)
         compute, network = cloud.compute, cloud.network
         compute.create_keypair(name="test", public_key=f"ssh-rsa {self.key.get_base64()}")
-        self.small = compute.create_flavor(name="test.small", vcpus=1, ram=256, disk=1)
-        self.large = compute.create_flavor(name="test.large", vcpus=2, ram=512, disk=1)
+        self.small, self.large = _flavors(cloud)
         self.external = network.find_network("public")
         self.network = network.create_network(name="test")
         inside = network.create_subnet(
@@ -120,8 +128,8 @@ class Department:
         self.group = network.create_security_group(name="test")
         self.allow(22)
 
-    def allow(self, port: int) -> None:
-        """Let the host reach `port` of the department's machines."""
+    def allow(self, port: int, address: str = "") -> None:
+        """Let `address`, else the host, reach `port` of the department's machines."""
         self.cloud.network.create_security_group_rule(
             security_group_id=self.group.id,
             direction="ingress",
@@ -129,7 +137,7 @@ class Department:
             protocol="tcp",
             port_range_min=port,
             port_range_max=port,
-            remote_ip_prefix=f"{self.ranges.host_link[1]}/32",
+            remote_ip_prefix=f"{address or self.ranges.host_link[1]}/32",
         )
 
     def boot(self, name: str, pool: str) -> Machine:
@@ -150,6 +158,16 @@ class Department:
         floating = network.create_ip(floating_network_id=self.external.id, port_id=port.id)
         machine.address = floating.floating_ip_address
         return machine
+
+
+def _flavors(cloud: Connection) -> tuple[Any, Any]:
+    """For everybody; the first department's administrator makes them."""
+    sizes = {"test.small": (1, 256), "test.large": (2, 512)}
+    found = {name: cloud.compute.find_flavor(name) for name in sizes}
+    for name, (vcpus, ram) in sizes.items():
+        if found[name] is None:
+            found[name] = cloud.compute.create_flavor(name=name, vcpus=vcpus, ram=ram, disk=1)
+    return found["test.small"], found["test.large"]
 
 
 @dataclass

@@ -18,6 +18,7 @@ from typing import Any
 
 import paramiko
 import pytest
+from openstack.exceptions import NotFoundException
 
 from lab.host import picture as host
 from lab.openstack import dataplane
@@ -126,6 +127,36 @@ def test_security_groups_shut_and_open_a_port(
     assert not _open(machine.address, 8080)
     department.allow(8080)
     until(lambda: _open(machine.address, 8080) or None, 15, "port 8080 opened by a rule")
+
+
+def test_two_departments_reach_each_other_only_where_one_opens_a_port_for_the_other(
+    lab: Lab, machine: Machine, key: tuple[str, str]
+) -> None:
+    """Real packets between real machines: `machine` answers on 8080, and to the host it does."""
+    ranges = lab.settings().ranges
+    inside = list(ranges.tenants.subnets(new_prefix=24))[1]
+    neighbour = Department(lab.connect_as_member("neighbour"), ranges, inside)
+    stranger = neighbour.boot("stranger", "office-a")
+    stranger_key = stranger.host_key()
+    inner = machine.sh(key, "ip -4 -o addr show eth0").split()[3].split("/")[0]
+
+    def hears(address: str) -> bool:
+        return "hello" in stranger.sh(stranger_key, f"nc -w 2 {address} 8080 < /dev/null")
+
+    assert _open(machine.address, 8080)
+    assert not hears(inner)  # there is no route between their networks
+    assert not hears(machine.address)  # the rule is for the host alone
+    machine.owner.allow(8080, stranger.address)
+    until(lambda: hears(machine.address) or None, 15, "the port opened for the neighbour")
+    assert not hears(inner)
+    for ask in (
+        lambda: neighbour.cloud.compute.get_server(machine.id),
+        lambda: neighbour.cloud.compute.get_server_console_output(machine.id),
+        lambda: neighbour.cloud.network.get_security_group(machine.owner.group.id),
+    ):
+        with pytest.raises(NotFoundException):
+            ask()
+    stranger.cloud.compute.delete_server(stranger.id)
 
 
 def test_a_guest_opens_no_connection_to_the_host(
