@@ -144,8 +144,9 @@ def frame_context() -> dict[str, Any]:
 def waiting_now(person: Subject) -> Waiting:
     """What waits for the person, counted once a request."""
     if "waiting" not in g:
-        with control_plane().db.read() as session:
-            g.waiting = waiting_for(session, person)
+        plane = control_plane()
+        with plane.db.read() as session:
+            g.waiting = waiting_for(session, person, plane.clock())
     return g.waiting  # type: ignore[no-any-return]
 
 

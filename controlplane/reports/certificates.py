@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,9 +15,12 @@ from controlplane.certificates.rules import CertificateState, shown_state
 from controlplane.errors import NotFound
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
+from controlplane.provisioning.rules import LIVE_STATES
+from controlplane.reports.reminders import BELL, FIRST
 from controlplane.reports.scope import Page, departments_in, holds_text, paged
 
 EXPIRED = "expired"
+ENDING_SHOWN = 6
 STATES = (*(state.value for state in CertificateState), EXPIRED)
 
 
@@ -48,6 +51,18 @@ def list_certificates(
     return paged(session, query.order_by(Certificate.id.desc()), page)
 
 
+def ending_soon(session: Session, subject: Subject, now: datetime) -> Sequence[Certificate]:
+    """The newest certificate of each resource of the person's departments, where that is valid and
+    ends within the days of the first reminder; the first to end first."""
+    query = _ending(subject, now, FIRST).order_by(Certificate.not_after, Certificate.id)
+    return session.scalars(query.limit(ENDING_SHOWN)).all()
+
+
+def count_ending(subject: Subject, now: datetime) -> sa.Select[Any]:
+    """How many of them the bell counts."""
+    return sa.select(sa.func.count()).select_from(_ending(subject, now, BELL).subquery())
+
+
 def find_certificate(session: Session, subject: Subject, serial: str) -> Certificate:
     """Errors: NotFound, also when it is not for this person."""
     query = _visible(subject).where(Certificate.serial == serial)
@@ -64,6 +79,23 @@ def revocation_lists(session: Session) -> Sequence[RevocationList]:
 def state_now(row: Certificate, now: datetime) -> str:
     """What a person is told: one that has ended is neither valid nor on hold any more."""
     return shown_state(row.state, row.not_after, now)
+
+
+def _ending(subject: Subject, now: datetime, within: timedelta) -> sa.Select[Any]:
+    """One that was followed by another, or of a resource that is gone, is nobody's trouble."""
+    newest = sa.select(sa.func.max(Certificate.id)).group_by(Certificate.resource_id)
+    return (
+        sa.select(Certificate)
+        .join(Resource, Resource.id == Certificate.resource_id)
+        .where(
+            departments_in(subject, "resource.renew", Resource.department_id),
+            Resource.state.in_(LIVE_STATES),
+            Certificate.id.in_(newest),
+            Certificate.state == CertificateState.VALID,
+            Certificate.not_after > now,
+            Certificate.not_after <= now + within,
+        )
+    )
 
 
 def _visible(subject: Subject) -> sa.Select[Any]:

@@ -18,6 +18,8 @@ from controlplane.cli import main
 from controlplane.errors import ConfigurationMissing, InvalidInput
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
+from controlplane.reports import certificates
+from controlplane.reports.waiting import waiting_for
 from controlplane.tenancy.models import Department
 from tests.databases import Databases
 from tests.functional.api_fixtures import make_api
@@ -208,6 +210,33 @@ def test_a_renewal_that_cannot_be_is_tried_once_a_day(registry: Registry) -> Non
     clock.advance(days=1)
     assert certifying.renew_due() == 1
     assert len(registry.certificates(resource_id)) == 1
+
+
+def test_an_end_that_nobody_has_put_off_is_on_the_workbench_then_at_the_bell(
+    registry: Registry,
+) -> None:
+    resource_id = registry.issued(lease_months=24)
+    (row,) = registry.certificates(resource_id)
+    clock = registry.city.clock
+
+    def told(login: str = "limin") -> tuple[list[str], int]:
+        who, now = registry.city.person(login), clock()
+        with registry.control_plane.db.read() as session:
+            ending = certificates.ending_soon(session, who, now)
+            return [each.serial for each in ending], waiting_for(session, who, now).ending
+
+    clock.now = row.not_after - timedelta(days=31)
+    assert told() == ([], 0)
+    clock.advance(days=1)
+    assert told() == ([row.serial], 0)
+    clock.advance(days=23)
+    assert told() == ([row.serial], 1)
+    assert told("zhaoguodong") == ([], 0)
+    client = sign_in(create_app(registry.control_plane), "limin")
+    assert "证书即将到期" in client.get("/").text
+    assert registry.control_plane.certifying.renew_due() == 1
+    registry.carry_out()
+    assert told() == ([], 0)
 
 
 def test_names_are_changed_by_an_approved_request(registry: Registry) -> None:

@@ -137,7 +137,7 @@ BUDGETS: dict[str, tuple[str, Query, int]] = {
         "sunli", lambda s, who, c: month.city_cost_by_day(s, who, 2026, 11, c.clock()), 3),
     "the month as CSV": (
         "sunli", lambda s, who, c: month.month_csv(s, who, 2026, 11, c.clock()), 12),
-    "what waits": ("chengang", lambda s, who, _: waiting.waiting_for(s, who), 3),
+    "what waits": ("chengang", lambda s, who, c: waiting.waiting_for(s, who, c.clock()), 3),
     "search": ("limin", lambda s, who, _: search.find_anything(s, who, "R-2026"), 6),
     "people": ("chengang", lambda s, *_: people.list_people(s), 3),
     "audit trail": ("chengang", lambda s, *_: people.list_events(s), 2),

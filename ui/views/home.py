@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -10,7 +11,8 @@ from sqlalchemy.orm import Session
 from controlplane.backups.store import Room
 from controlplane.clock import LOCAL_ZONE
 from controlplane.policy import Role, Subject
-from controlplane.reports import backups, month, pools, requests, resources
+from controlplane.reports import backups, certificates, month, pools, requests, resources
+from controlplane.reports.reminders import reminder
 from controlplane.reports.requests import RequestFilter
 from ui.frame import waiting_now
 from ui.session import allow, control_plane, may, subject
@@ -62,10 +64,13 @@ def _applicant_cards(session: Session, person: Subject) -> dict[str, Any]:
         for quota in pools.list_quotas(session, person)
         if quota.department.id == person.department_id
     ]
+    now = control_plane().clock()
     return {
         "open_requests": requests.list_requests(session, person, chosen).rows[:SHOWN],
         "quotas": own,
-        "expiring": resources.expiring_soon(session, person, control_plane().clock()),
+        "expiring": resources.expiring_soon(session, person, now),
+        "ending": certificates.ending_soon(session, person, now),
+        "reminder": partial(reminder, now=now),
     }
 
 
