@@ -11,8 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from textwrap import indent
 
 import click
 import sqlalchemy as sa
@@ -36,8 +37,16 @@ FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
 #: Four databases a second are made and dropped: without waiting for the disk.
 CARELESS = tuple(
-    f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes", "synchronous_commit")
+    f"ALTER SYSTEM SET {name} = off"
+    for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 )
+
+#: Parts of the lab's tests; what is in no part's folder needs real machines or pods.
+LAB_PARTS = ("faults", "servers", "machines")
+BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in LAB_PARTS)
+
+#: Above what the lab's tests say at their end of what they had done.
+TRANSCRIPT = "what was done:"
 
 console = Console(highlight=False)
 
@@ -101,18 +110,16 @@ def rounds() -> list[list[list[Step]]]:
     ]
 
 
-#: What tests of the lab stand on, and where they are.
-LAB_PARTS = {
-    "servers": (*FILES_SIDE_BY_SIDE, "tests/lab/servers"),
-    "machines": ("--ignore=tests/lab/servers", "tests/lab"),
-}
-
-
 def lab_steps(part: str) -> list[Step]:
-    """Of the one part that is named, or of all."""
+    """What is too long for every change, or needs root: of the one part that is named, or all."""
+    parts = {
+        "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _openstack),
+        "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),
+        "machines": Step("", (*PYTEST, *BESIDE, "tests/lab")),
+    }
     return [
-        Step(f"lab, {name}", (*PYTEST, *arguments), says=True)
-        for name, arguments in LAB_PARTS.items()
+        replace(step, name=f"lab, {name}", says=True)
+        for name, step in parts.items()
         if part in ("", name)
     ]
 
@@ -199,7 +206,7 @@ class Runner:
             if process.returncode:
                 console.print(said, markup=False, soft_wrap=True)
             elif step.says:
-                console.print("    " + said.strip().splitlines()[-1], markup=False)
+                console.print(indent(_worth_showing(said), "    "), markup=False, soft_wrap=True)
         if process.returncode:
             self._fail(f"{step.name} failed")
         return process.returncode == 0
@@ -209,6 +216,12 @@ class Runner:
             self._failed = self._failed or reason
             for process in self._running:
                 process.send_signal(signal.SIGINT)
+
+
+def _worth_showing(said: str) -> str:
+    """The transcript, where there is one, and the last line."""
+    _, found, transcript = said.partition(TRANSCRIPT)
+    return (found + transcript).strip() if found else said.strip().splitlines()[-1]
 
 
 @click.command()
@@ -229,7 +242,7 @@ def main(what: str, part: str) -> None:
         console.print(f"[red]error:[/] {error}")
         sys.exit(1)
     finally:
-        if what == "all":
+        if what in ("all", "lab"):
             _stop_what_tests_stood_on()
 
 

@@ -15,6 +15,7 @@ from jinja2 import FileSystemBytecodeCache
 from lab import settings
 from lab.progress import Progress
 from lab.services import postgresql
+from tests import once
 from tests.databases import Databases, PostgresqlDatabases, SqliteDatabases
 from tests.factories import City, open_city
 
@@ -23,6 +24,8 @@ hypothesis_settings.register_profile(
     "ours", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("ours")
+
+once.share()
 
 # Each test has an application of its own; the same template is compiled once for all of them.
 Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, Undefined
+from jinja2 import StrictUndefined, Template, TemplateError, Undefined
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -340,7 +341,7 @@ class Service:
     ) -> str:
         """A way to connect with everything filled in. Errors: ExpressionError."""
         try:
-            template = _TEXT.from_string(snippet.template)
+            template = _compiled(snippet.template, native=False)
             return template.render(outputs=outputs, secrets=secrets).strip()
         except _FAULTS_OF_EXPRESSIONS as error:
             # Not the error's own words: they may hold the secret.
@@ -376,10 +377,15 @@ _FAULTS_OF_EXPRESSIONS = (
 )
 
 
+@lru_cache(maxsize=2048)
+def _compiled(expression: str, native: bool) -> Template:
+    """As many as a catalogue has; each is tried on every plan, and again with each request."""
+    return (_EXPRESSIONS if native else _TEXT).from_string(expression)
+
+
 def _render(expression: str, spec: Mapping[str, Any], native: bool = True) -> Any:
-    environment = _EXPRESSIONS if native else _TEXT
     try:
-        value: Any = environment.from_string(expression).render(spec=spec, plan=spec.get("plan"))
+        value: Any = _compiled(expression, native).render(spec=spec, plan=spec.get("plan"))
         if isinstance(value, Undefined):
             str(value)  # a native environment hands it on; asking for its text says what is missing
         return value

@@ -36,6 +36,9 @@ from tests.factories import PEOPLE, City, FrozenClock
 
 T = TypeVar("T")
 
+#: Every control plane of this process, for the lab's transcript.
+CITIES: list[ControlPlane] = []
+
 #: Departments that order something; they get names of their own, so that the projects of this run
 #: are nobody else's.
 TENANTS = ("civil-affairs", "human-resources")
@@ -353,6 +356,7 @@ def run_control_plane(
     clock = MovableClock()
     settings = live_settings(folder, quotas, clouds_yaml, **changes)
     control_plane = make_database(settings, people, clock)
+    CITIES.append(control_plane)
     drivers = build_clouds(settings)
     ticks = Ticks(
         control_plane.db,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -178,8 +179,8 @@ def test_the_cloud_s_own_quota_is_a_readable_reason(city: LiveCity) -> None:
 
 
 def test_no_valid_host_is_a_readable_reason(city: LiveCity) -> None:
-    """The scheduler finds no host although the zone is there: all of its hosts turn orders away."""
-    with turning_orders_away(city, QUIET_ZONE):
+    """The scheduler finds no host although the zone is there: all of its hosts are full."""
+    with full_hosts(city, QUIET_ZONE):
         has_failed_with(city, city.order(zone=QUIET_ZONE), "No valid host")
 
 
@@ -204,36 +205,43 @@ def hosts_of(city: LiveCity, zone: str) -> list[Any]:
 
 
 @contextmanager
-def turning_orders_away(city: LiveCity, zone: str) -> Iterator[None]:
-    """Placement offers no host of the zone to the scheduler, as where every one is maintained."""
+def full_hosts(city: LiveCity, zone: str) -> Iterator[None]:
+    """Somebody else holds all memory of the zone's hosts, as Placement has it."""
     placement = city.admin.placement
+    project_id = city.admin.current_project_id
     names = {host.host for host in hosts_of(city, zone)}
-    before = {}
-    for provider in placement.get("/resource_providers").json()["resource_providers"]:
-        if provider["name"] in names:
-            path = f"/resource_providers/{provider['uuid']}/traits"
-            before[path] = _traits(placement, path)["traits"]
-            _put_traits(placement, path, [*before[path], "COMPUTE_STATUS_DISABLED"])
-    assert before
+    consumers: list[str] = []
     try:
+        for provider in placement.get("/resource_providers").json()["resource_providers"]:
+            if provider["name"] in names:
+                consumers += _fill(placement, provider["uuid"], project_id)
+        assert consumers
         yield
     finally:
-        for path, traits in before.items():
-            _put_traits(placement, path, traits)
+        for consumer in consumers:
+            placement.delete(f"/allocations/{consumer}")
 
 
-def _traits(placement: Any, path: str) -> dict[str, Any]:
-    answer = placement.get(path, microversion="1.6")
-    assert answer.ok, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def _put_traits(placement: Any, path: str, traits: list[str]) -> None:
-    generation = _traits(placement, path)["resource_provider_generation"]
-    body = {"resource_provider_generation": generation, "traits": sorted(set(traits))}
-    answer = placement.put(path, json=body, microversion="1.6")
-    assert answer.ok, answer.text
+def _fill(placement: Any, provider: str, project_id: str) -> list[str]:
+    """Consumers that together hold what memory the provider has left."""
+    path = f"/resource_providers/{provider}"
+    has = placement.get(f"{path}/inventories").json()["inventories"]["MEMORY_MB"]
+    used = placement.get(f"{path}/usages").json()["usages"]["MEMORY_MB"]
+    left = int((has["total"] - has["reserved"]) * has["allocation_ratio"]) - used
+    consumers = []
+    while left > 0:
+        held = min(left, has["max_unit"])
+        body = {
+            "allocations": {provider: {"resources": {"MEMORY_MB": held}}},
+            "project_id": project_id,
+            "user_id": project_id,
+            "consumer_generation": None,
+        }
+        consumers.append(str(uuid.uuid4()))
+        answer = placement.put(f"/allocations/{consumers[-1]}", json=body, microversion="1.28")
+        assert answer.ok, answer.text
+        left -= held
+    return consumers
 
 
 def test_an_image_that_is_gone_is_a_readable_reason(city: LiveCity) -> None:

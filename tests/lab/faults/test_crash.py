@@ -19,8 +19,8 @@ from openstack.connection import Connection
 from controlplane.config import CHECKOUT
 from controlplane.metering.models import UsageInterval
 from controlplane.provisioning.models import Job
-from tests.integration.dying_worker import MOMENTS
 from tests.integration.live_city import LiveCity, end_live_city, make_live_city, vm
+from tests.lab.faults.dying_worker import MOMENTS
 
 DISK = [{"size_gib": 1, "type": "standard"}]
 
@@ -59,7 +59,7 @@ def killed_worker(city: LiveCity, folder: Path, moment: str) -> None:
     settings = folder / "settings.json"
     settings.write_text(city.control_plane.settings.model_dump_json(), encoding="utf-8")
     worker = subprocess.run(
-        [sys.executable, "-m", "tests.integration.dying_worker", str(settings), moment],
+        [sys.executable, "-m", "tests.lab.faults.dying_worker", str(settings), moment],
         cwd=CHECKOUT,
         timeout=60,
         check=False,

@@ -1,4 +1,4 @@
-"""A worker that is killed at a chosen moment: `python -m tests.integration.dying_worker SETTINGS
+"""A worker that is killed at a chosen moment: `python -m tests.lab.faults.dying_worker SETTINGS
 MOMENT`, where SETTINGS is a file of settings as JSON and MOMENT one of `MOMENTS`.
 
 It ends by SIGKILL, as `kill -9` would end it, and so runs no line after the moment.
