@@ -68,6 +68,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
     """Errors: DeclarationInvalid when a service's folder is wrong."""
     db = Database(settings.database)
     catalogue = load_catalogue(settings.services_dir, settings.absent_engines)
+    recovery = Recovery(db, catalogue, settings, clock)
     operations = Operations(db, catalogue, settings, clock)
     return ControlPlane(
         settings=settings,
@@ -79,9 +80,9 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         operations=operations,
         delivery=Delivery(db, catalogue, settings, clock),
         connections=Connections(db, catalogue, settings, clock),
-        recovery=Recovery(db, catalogue, settings, clock),
+        recovery=recovery,
         custody=Custody(db, catalogue, settings, clock),
-        protecting=Protecting(db, operations, clock),
+        protecting=Protecting(db, operations, recovery, clock),
         certifying=Certifying(db, catalogue, settings, clock),
         disks=Disks(db, catalogue, settings, clock),
         utilisation=Utilisation(db, clock),

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     cloud_patience_hours: int = Field(default=24, ge=0)
     job_timeout_seconds: int = Field(default=900, ge=10)
     maintenance_window: str = ""
+    second_person_days: int = Field(default=7, ge=1, le=365)
     tick_seconds: int = Field(default=10, ge=1)
     machines_answer: bool = True
     log_format: Literal["console", "json"] = "console"

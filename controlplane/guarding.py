@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane import policy
+from controlplane import audit, policy
 from controlplane.approval.rules import Decision, StepState, check_opinion
 from controlplane.audit import Actor
 from controlplane.errors import Forbidden, NotFound, SecondPersonAwaited, StateConflict
 from controlplane.policy import Subject
 from controlplane.provisioning import service as provisioning
-from controlplane.provisioning.guards import GuardedAct, refusal_of, state_after
+from controlplane.provisioning.guards import (
+    GuardedAct,
+    lapsed_since,
+    refusal_of,
+    state_after,
+)
 from controlplane.provisioning.models import Resource, TwoPersonAsk
 
 
@@ -41,7 +47,12 @@ def pending_ask(session: Session, resource_id: str) -> TwoPersonAsk | None:
 
 
 def ask_second_person(
-    session: Session, subject: Subject, resource: Resource, act: GuardedAct, now: datetime
+    session: Session,
+    subject: Subject,
+    resource: Resource,
+    act: GuardedAct,
+    now: datetime,
+    detail: Mapping[str, str] | None = None,
 ) -> int:
     """The id of the ask; `resource` is locked. The same ask of the same person again is the same.
 
@@ -49,7 +60,8 @@ def ask_second_person(
     """
     waiting = pending_ask(session, resource.id)
     if waiting is not None:
-        if (waiting.act, waiting.asked_by_id) == (act, subject.person_id):
+        asked = (waiting.act, waiting.asked_by_id, waiting.detail)
+        if asked == (act, subject.person_id, dict(detail or {})):
             return waiting.id
         raise SecondPersonAwaited(state=resource.state)
     ask = TwoPersonAsk(
@@ -58,13 +70,19 @@ def ask_second_person(
         state=StepState.PENDING,
         asked_by_id=subject.person_id,
         asked_at=now,
+        detail=dict(detail or {}),
     )
     session.add(ask)
     session.flush()
     provisioning.audit_resource(
-        session, actor_of(subject), "second_person_asked", resource, now, act=act
+        session, actor_of(subject), "second_person_asked", resource, now, act=act, **_told(ask)
     )
     return ask.id
+
+
+def _told(ask: TwoPersonAsk) -> dict[str, str]:
+    """What its event keeps of the detail, in numbers that people read."""
+    return {key: str(ask.detail[key]) for key in ("backup", "other") if key in ask.detail}
 
 
 def decide_ask(
@@ -75,8 +93,8 @@ def decide_ask(
     decision: Decision,
     opinion: str,
     now: datetime,
-) -> GuardedAct | None:
-    """Records the decision; what is to be done now, None where it was refused or dropped.
+) -> TwoPersonAsk | None:
+    """Records the decision; the ask that is to be carried out now, None where it is not.
 
     Errors: NotFound, StateConflict (decided already), OwnAsk, InvalidInput (no reason).
     """
@@ -113,4 +131,25 @@ def decide_ask(
         decision=decision,
         opinion=opinion.strip()[:500],
     )
-    return GuardedAct(ask.act) if state is StepState.AGREED else None
+    return ask if state is StepState.AGREED else None
+
+
+def lapse_asks(session: Session, now: datetime, days: int) -> int:
+    """Drops what has waited longer for a second person; returns how many."""
+    rows = session.scalars(
+        sa.select(TwoPersonAsk)
+        .where(
+            TwoPersonAsk.state == StepState.PENDING,
+            TwoPersonAsk.asked_at <= lapsed_since(now, days),
+        )
+        .order_by(TwoPersonAsk.id)
+        .limit(100)
+        .with_for_update(of=TwoPersonAsk, skip_locked=True)
+    ).all()
+    for ask in rows:
+        ask.state, ask.decided_at = StepState.DROPPED, now
+        provisioning.audit_resource(
+            session, audit.SYSTEM, "second_person_lapsed", ask.resource, now, act=ask.act
+        )
+    session.flush()
+    return len(rows)

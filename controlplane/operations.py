@@ -31,7 +31,7 @@ from controlplane.errors import (
     NotFound,
     StateConflict,
 )
-from controlplane.guarding import actor_of, ask_second_person, lock_for
+from controlplane.guarding import actor_of, ask_second_person, lapse_asks, lock_for
 from controlplane.jobs import enqueue_action
 from controlplane.policy import Subject
 from controlplane.provisioning import service as provisioning
@@ -269,6 +269,11 @@ class Operations:
             for resource in due:
                 self._destroy(session, resource)
             return len(due)
+
+    def lapse_asks(self) -> int:
+        """Drops what has waited too long for a second person; returns how many. A tick."""
+        with self.db.transaction() as session:
+            return lapse_asks(session, self.clock(), self.settings.second_person_days)
 
     def end_grace(self) -> int:
         """Starts to end the validity of secrets that a rotation replaced, where their grace time

@@ -13,21 +13,26 @@ from controlplane.operations import Operations
 from controlplane.policy import Subject
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.guards import GuardedAct, name_faults, needs_name
-from controlplane.provisioning.models import Resource
+from controlplane.provisioning.models import Resource, TwoPersonAsk
 from controlplane.provisioning.rules import PROTECTABLE
+from controlplane.recovery import Recovery, lock_both
 
 
 class Protecting:
     """Each public method is one transaction."""
 
-    def __init__(self, db: Database, operations: Operations, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, operations: Operations, recovery: Recovery, clock: Clock
+    ) -> None:
         self.db = db
         self.operations = operations
+        self.recovery = recovery
         self.clock = clock
 
     def protect_resource(self, subject: Subject, resource_id: str) -> None:
-        """From now on destroying it needs a second person. Errors: NotFound, Forbidden,
-        StateConflict (it is on its way out)."""
+        """From now on destroying it, restoring in place and exchanging need a second person.
+
+        Errors: NotFound, Forbidden, StateConflict (it is on its way out)."""
         with self.db.transaction() as session:
             resource = lock_for(session, subject, resource_id, "resource.protect")
             if resource.is_protected:
@@ -61,20 +66,24 @@ class Protecting:
         the ask goes on waiting.
         """
         with self.db.transaction() as session:
+            asked = session.get(TwoPersonAsk, ask_id)
+            if asked is not None and "other_id" in asked.detail:
+                lock_both(session, resource_id, asked.detail["other_id"])
             resource = lock_for(session, subject, resource_id, "resource.second")
             now = self.clock()
-            act = decide_ask(session, subject, resource, ask_id, decision, opinion, now)
-            if act is not None:
-                self._carry_out(session, subject, resource, act, typed_name)
+            ask = decide_ask(session, subject, resource, ask_id, decision, opinion, now)
+            if ask is not None:
+                self._carry_out(session, subject, resource, ask, typed_name)
 
     def _carry_out(
         self,
         session: Session,
         subject: Subject,
         resource: Resource,
-        act: GuardedAct,
+        ask: TwoPersonAsk,
         typed_name: str,
     ) -> None:
+        act = GuardedAct(ask.act)
         faults = name_faults(typed_name, resource.name) if needs_name(act) else []
         if faults:
             raise InvalidInput(faults)
@@ -85,6 +94,11 @@ class Protecting:
         elif act is GuardedAct.RETIRE:
             self.operations.check_retirement(session, resource, typed_name)
             self.operations.begin_retirement(session, actor, resource)
+        elif act is GuardedAct.RESTORE:
+            self.recovery.begin_restore(session, subject, resource, ask.detail["backup"])
+        elif act is GuardedAct.EXCHANGE:
+            other = provisioning.lock_resource(session, ask.detail["other_id"])
+            self.recovery.begin_exchange(session, subject, resource, other)
         else:
             self.operations.check_destruction(session, resource, typed_name)
             self.operations.destroy_now(session, actor, resource)

@@ -20,7 +20,7 @@ from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, BackupSchedule
 from controlplane.backups.rules import BackupKind, BackupState
 from controlplane.backups.store import BackupStore
-from controlplane.catalogue.services import Service
+from controlplane.catalogue.services import Action, Service
 from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
@@ -33,9 +33,11 @@ from controlplane.errors import (
     NotFound,
     StateConflict,
 )
+from controlplane.guarding import ask_second_person
 from controlplane.jobs import enqueue_action
 from controlplane.policy import Subject
 from controlplane.provisioning import service as provisioning
+from controlplane.provisioning.guards import GuardedAct, needs_second_person
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import ResourceState
 
@@ -76,40 +78,54 @@ class Recovery:
 
     def restore_in_place(
         self, subject: Subject, resource_id: str, number: str, typed_name: str
-    ) -> None:
+    ) -> int | None:
         """What the resource holds becomes what the backup holds; what is there now is backed up
-        first, and nothing is restored unless that went well.
+        first, and nothing is restored unless that went well. A protected one waits for a second
+        person: the id of what was asked.
 
-        Errors: NotFound, Forbidden, InvalidInput (the name), StateConflict, BackupUnusable.
+        Errors: NotFound, Forbidden, InvalidInput (the name), StateConflict, BackupUnusable,
+        SecondPersonAwaited.
         """
-        now = self.clock()
         with self.db.transaction() as session:
             resource = self._resource(session, subject, resource_id, "backup.restore")
-            service = self._backed_up(session, resource)
-            action = action_for(service, "restore")
-            if resource.state not in action.states:
-                raise StateConflict(state=resource.state)
-            backup = self.usable(session, resource, number)
+            self.check_restore(session, resource, number)
             _check_name(resource, typed_name)
-            keep_days = self._keep_days(session, resource)
-            safety = start_backup(
-                session, self.settings, service, resource, BackupKind.MANUAL, keep_days, now
-            )
-            payload = {
-                "spec": resource.spec,
-                "backup_id": backup.id,
-                "safety_backup_id": safety.id,
-                "keeps": [backup.number, safety.number],
-            }
-            enqueue_action(session, self.settings, service, action, resource, now, payload)
-            self._audit(
-                session,
-                subject,
-                "restore_asked",
-                resource,
-                backup=number,
-                before=safety.number,
-            )
+            if needs_second_person(GuardedAct.RESTORE, resource.is_protected):
+                detail = {"backup": number}
+                return ask_second_person(
+                    session, subject, resource, GuardedAct.RESTORE, self.clock(), detail
+                )
+            self.begin_restore(session, subject, resource, number)
+            return None
+
+    def check_restore(self, session: Session, resource: Resource, number: str) -> Backup:
+        """The backup, if it can be restored now. Errors: NotFound, NoBackups, StateConflict,
+        ResourceBusy, BackupUnusable."""
+        service = self._backed_up(session, resource)
+        if resource.state not in action_for(service, "restore").states:
+            raise StateConflict(state=resource.state)
+        return self.usable(session, resource, number)
+
+    def begin_restore(
+        self, session: Session, subject: Subject, resource: Resource, number: str
+    ) -> None:
+        """Errors: as `check_restore`."""
+        now, backup = self.clock(), self.check_restore(session, resource, number)
+        service = self.catalogue.of(resource)
+        keep_days = self._keep_days(session, resource)
+        safety = start_backup(
+            session, self.settings, service, resource, BackupKind.MANUAL, keep_days, now
+        )
+        payload = {
+            "spec": resource.spec,
+            "backup_id": backup.id,
+            "safety_backup_id": safety.id,
+            "keeps": [backup.number, safety.number],
+        }
+        action = action_for(service, "restore")
+        enqueue_action(session, self.settings, service, action, resource, now, payload)
+        told = {"backup": number, "before": safety.number}
+        self._audit(session, subject, "restore_asked", resource, **told)
 
     def usable(self, session: Session, resource: Resource, number: str) -> Backup:
         """The backup, if it can be restored into the resource: kept, of the same department,
@@ -141,38 +157,56 @@ class Recovery:
             raise BackupUnusable(number=number, why=why)
         return backup
 
-    def exchange(self, subject: Subject, resource_id: str, other_id: str, typed_name: str) -> None:
-        """Each of the two keeps its connection and gets the other's data.
+    def exchange(
+        self, subject: Subject, resource_id: str, other_id: str, typed_name: str
+    ) -> int | None:
+        """Each of the two keeps its connection and gets the other's data. Where one of them is
+        protected it waits for a second person: the id of what was asked.
 
         Errors: NotFound, Forbidden, InvalidInput (the name, or two that cannot change places),
-        StateConflict, ResourceBusy.
+        StateConflict, ResourceBusy, SecondPersonAwaited.
         """
-        now = self.clock()
         with self.db.transaction() as session:
-            for each_id in sorted({resource_id, other_id}):
-                provisioning.lock_resource(session, each_id)  # in one order, so that no two wait
+            lock_both(session, resource_id, other_id)
             resource = self._resource(session, subject, resource_id, "backup.restore")
             other = self._resource(session, subject, other_id, "backup.restore")
-            declared_plan(self.catalogue, resource)
-            service = self.catalogue.of(resource)
-            action = action_for(service, "exchange")
             faults = [] if _may_change_places(resource, other) else [Fault("no_exchange", "other")]
             if typed_name.strip() != resource.name:
                 faults.append(Fault("confirmation_differs", "confirm_name"))
             if faults:
                 raise InvalidInput(faults)
-            for each in (resource, other):
-                if each.state not in action.states:
-                    raise StateConflict(state=each.state)
-                provisioning.check_idle(session, each)
-            payload = {
-                "spec": resource.spec,
-                "other_id": other.id,
-                "other_state": other.state,
-            }
-            other.state = ResourceState.CHANGING
-            enqueue_action(session, self.settings, service, action, resource, now, payload)
-            self._audit(session, subject, "exchange_asked", resource, other=other.number)
+            self._check_exchange(session, resource, other)
+            is_protected = resource.is_protected or other.is_protected
+            if needs_second_person(GuardedAct.EXCHANGE, is_protected):
+                detail = {"other": other.number, "other_id": other.id}
+                return ask_second_person(
+                    session, subject, resource, GuardedAct.EXCHANGE, self.clock(), detail
+                )
+            self.begin_exchange(session, subject, resource, other)
+            return None
+
+    def _check_exchange(self, session: Session, resource: Resource, other: Resource) -> Action:
+        """Errors: NoBackups, StateConflict, ResourceBusy."""
+        declared_plan(self.catalogue, resource)
+        action = action_for(self.catalogue.of(resource), "exchange")
+        for each in (resource, other):
+            if each.state not in action.states:
+                raise StateConflict(state=each.state)
+            provisioning.check_idle(session, each)
+        return action
+
+    def begin_exchange(
+        self, session: Session, subject: Subject, resource: Resource, other: Resource
+    ) -> None:
+        """Of two that may change places and are both locked. Errors: as they were when it was
+        asked."""
+        action = self._check_exchange(session, resource, other)
+        service = self.catalogue.of(resource)
+        payload = {"spec": resource.spec, "other_id": other.id, "other_state": other.state}
+        other.state = ResourceState.CHANGING
+        now = self.clock()
+        enqueue_action(session, self.settings, service, action, resource, now, payload)
+        self._audit(session, subject, "exchange_asked", resource, other=other.number)
 
     def drill_now(self, subject: Subject, resource_id: str) -> None:
         """An engineer proves the newest backup now. Errors: NotFound, Forbidden, StateConflict,
@@ -255,6 +289,12 @@ class Recovery:
     ) -> None:
         actor = Actor(subject.person_id, subject.name)
         provisioning.audit_resource(session, actor, event, resource, self.clock(), **data)
+
+
+def lock_both(session: Session, one_id: str, other_id: str) -> None:
+    """In one order, so that no two wait for each other. Errors: NotFound."""
+    for each_id in sorted({one_id, other_id}):
+        provisioning.lock_resource(session, each_id)
 
 
 def _check_name(resource: Resource, typed_name: str) -> None:

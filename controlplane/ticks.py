@@ -80,6 +80,7 @@ class Ticks:
             (self.seal_audit, every),
             (self.destroy_due, every),
             (self.end_leases, every),
+            (self.lapse_asks, every),
             (self.end_grace, every),
             (self.advance_upgrades, every),
             (self.back_up_due, every),
@@ -122,6 +123,10 @@ class Ticks:
     def destroy_due(self) -> int:
         """Starts destroying resources whose grace period is over."""
         return self.operations.destroy_due()
+
+    def lapse_asks(self) -> int:
+        """Drops what has waited too long for a second person."""
+        return self.operations.lapse_asks()
 
     def end_leases(self) -> int:
         """Suspends, and later retires, resources whose lease nobody renewed."""

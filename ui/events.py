@@ -49,6 +49,7 @@ EVENTS = {
     "resource_unprotected": _("解除保护"),
     "second_person_asked": _("申请双人复核"),
     "second_person_decided": _("双人复核"),
+    "second_person_lapsed": _("双人复核逾期，已撤销"),
     "certificate_issued": _("签发证书"),
     "certificate_renewal_due": _("到期前续发证书"),
     "certificate_held": _("暂停证书"),
@@ -107,6 +108,8 @@ ACTS = {
     "retire": (_("退订"), _("立即停止，宽限期后销毁；宽限期内可以撤销。")),
     "retire_now": (_("立即销毁"), _("不再等待宽限期，立即删除云上的全部对象，不能恢复。")),
     "unprotect": (_("解除保护"), _("以后一个人就可以销毁此资源。")),
+    "restore": (_("原地恢复"), _("先备份现有数据，再换成所选备份的数据，连接串不变。")),
+    "exchange": (_("互换数据"), _("两个实例的数据对调，各自的连接串不变。")),
 }
 
 

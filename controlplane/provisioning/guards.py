@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from controlplane.approval.rules import Decision, StepState
@@ -14,6 +15,8 @@ class GuardedAct(StrEnum):
     RETIRE = "retire"  # 退订: stops, is destroyed after a grace period
     RETIRE_NOW = "retire_now"  # 立即销毁
     UNPROTECT = "unprotect"  # 解除保护
+    RESTORE = "restore"  # 原地恢复: what is there now gives way to a backup
+    EXCHANGE = "exchange"  # 互换数据 with another resource
 
 
 def needs_name(act: GuardedAct) -> bool:
@@ -28,6 +31,11 @@ def needs_second_person(act: GuardedAct, is_protected: bool) -> bool:
 
 def name_faults(typed: str, name: str) -> list[Fault]:
     return [] if typed.strip() == name else [Fault("confirmation_differs", "confirm_name")]
+
+
+def lapsed_since(now: datetime, days: int) -> datetime:
+    """Asks made up to this moment have waited too long: whoever agreed now might not know why."""
+    return now - timedelta(days=days)
 
 
 def refusal_of(decision: Decision, state: str, *, is_asker: bool) -> DomainError | None:

@@ -70,7 +70,8 @@ class ResourceDisk(Base):
 class TwoPersonAsk(Base):
     """双人复核: what one person asked for a protected resource and another has to agree to.
 
-    `act` is a `GuardedAct`, `state` a `StepState`; at most one of a resource is pending.
+    `act` is a `GuardedAct`, `state` a `StepState`; at most one of a resource is pending. `detail`
+    says with what: the number of the `backup`, or id and number of the `other` resource.
     """
 
     __tablename__ = "two_person_ask"
@@ -92,6 +93,7 @@ class TwoPersonAsk(Base):
     decided_by_id: Mapped[int | None] = mapped_column(sa.ForeignKey("person.id"))
     decided_at: Mapped[datetime | None]
     opinion: Mapped[str] = mapped_column(sa.Text, default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
     asked_by: Mapped[Person] = relationship(lazy="joined", foreign_keys=[asked_by_id])
     decided_by: Mapped[Person | None] = relationship(lazy="joined", foreign_keys=[decided_by_id])

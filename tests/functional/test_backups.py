@@ -24,6 +24,7 @@ from controlplane.errors import (
 )
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
+from controlplane.provisioning.models import Resource
 from controlplane.provisioning.service import LeaseLost
 from tests.functional.concurrently import at_once
 from tests.functional.depot import Depot
@@ -380,6 +381,35 @@ def test_another_department_s_backup_is_not_there(depot: Depot) -> None:
     asked = Ask("postgresql", "provision", "internet", {**form, "restore_from": number})
     preparation = depot.control_plane.pipeline.prepare(person, asked)
     assert [(f.code, f.field) for f in preparation.faults] == [("field_choice", "restore_from")]
+
+
+def test_a_backup_goes_back_to_a_plan_of_its_own_kind_only(depot: Depot) -> None:
+    """Shared servers and those of one's own may be of other versions."""
+    source = depot.database()
+    number, there = depot.backed_up(source), depot.database()
+    form = {"system_name": "低保", "plan": "small", "database_name": "dibao"}
+    asked = Ask("postgresql", "provision", "internet", {**form, "restore_from": number})
+
+    def faults(ask: Ask) -> list[tuple[str, str]]:
+        preparation = depot.control_plane.pipeline.prepare(depot.city.person("limin"), ask)
+        return [(fault.field, fault.code) for fault in preparation.faults]
+
+    assert faults(asked) == []
+    with depot.control_plane.db.transaction() as session:
+        row = session.get_one(Resource, source)
+        row.spec = {**row.spec, "plan": {**row.spec["plan"], "engine": "kubernetes"}}
+    assert faults(asked) == [("restore_from", "backup_of_other_kind")]
+    with pytest.raises(BackupUnusable):
+        depot.control_plane.recovery.restore_in_place(
+            depot.city.person("limin"), there, number, "低保"
+        )
+    clone = Ask(
+        "postgresql",
+        "provision",
+        "internet",
+        {**form, "plan": "own_small", "clone_of": depot.resource(there).number},
+    )
+    assert ("clone_of", "plan_cannot_clone") in faults(clone)
 
 
 def test_a_backup_under_another_s_key_is_not_run(depot: Depot) -> None:

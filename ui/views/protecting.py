@@ -27,7 +27,7 @@ def change(resource_id: str) -> BaseResponse:
     wanted = request.form.get("protected")
     if wanted == "yes":
         protecting.protect_resource(subject(), resource_id)
-        said = gettext("已保护：销毁或解除保护须双人复核。")
+        said = gettext("已保护：销毁、原地恢复、互换数据或解除保护须双人复核。")
     elif wanted == "no":
         protecting.unprotect_resource(subject(), resource_id)
         said = awaits_second_person()

@@ -17,7 +17,7 @@ from controlplane.reports.resources import find_resource
 from ui.declared_forms import FieldGroup, errors_at, fault_links
 from ui.forms import Choice, FormField
 from ui.session import allow, control_plane, subject
-from ui.views.operating import NAME_FIELD, typed_name
+from ui.views.operating import NAME_FIELD, awaits_second_person, typed_name
 
 recovering_pages = Blueprint("recovering", __name__)
 
@@ -67,10 +67,12 @@ def restore(resource_id: str, number: str) -> BaseResponse | tuple[str, int]:
     """Restore in place, or show every fault."""
     allow("backup.restore")
     try:
-        control_plane().recovery.restore_in_place(subject(), resource_id, number, typed_name())
+        recovery = control_plane().recovery
+        ask = recovery.restore_in_place(subject(), resource_id, number, typed_name())
     except InvalidInput as refusal:
         return restore_page(resource_id, number, refusal.faults), refusal.status
-    flash(gettext("已开始：先备份现有数据，再恢复。"), "success")
+    begun = gettext("已开始：先备份现有数据，再恢复。")
+    flash(begun if ask is None else awaits_second_person(), "success")
     return redirect(url_for("resources.show", resource_id=resource_id))
 
 
@@ -118,10 +120,10 @@ def exchange(resource_id: str) -> BaseResponse | tuple[str, int]:
     try:
         if not other_id:
             raise InvalidInput([Fault("field_required", "other")])
-        control_plane().recovery.exchange(subject(), resource_id, other_id, typed_name())
+        ask = control_plane().recovery.exchange(subject(), resource_id, other_id, typed_name())
     except InvalidInput as refusal:
         return exchange_page(resource_id, refusal.faults), refusal.status
-    flash(gettext("已开始互换。"), "success")
+    flash(gettext("已开始互换。") if ask is None else awaits_second_person(), "success")
     return redirect(url_for("resources.show", resource_id=resource_id))
 
 
