@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyrage
 import pytest
-import sqlalchemy as sa
 
-from controlplane.backups.models import Backup, RestoreDrill
+from controlplane.backups.models import Backup
 from controlplane.credentials.keyring import Keyring
-from controlplane.provisioning.models import Job
 from tests.integration.live_city import end_live_city
+from tests.lab.servers.backed_city import (
+    Way,
+    backup,
+    backups,
+    drill_of,
+    ended,
+    newest_job,
+    newest_kept,
+)
 from tests.lab.servers.backed_engines import ENGINES, Backed
-from tests.lab.servers.shared_city import SharedCity, make_shared_city, order, shown
+from tests.lab.servers.shared_city import SharedCity, make_shared_city, order
 
 NAME = "低保核对数据库"
 ROWS = 20_000
@@ -39,21 +44,6 @@ def engine(request: pytest.FixtureRequest) -> Backed:
     return found
 
 
-@dataclass(frozen=True)
-class Way:
-    """Into a database, as its department is shown it at this moment."""
-
-    city: SharedCity
-    engine: Backed
-    folder: Path
-
-    def ask(self, resource_id: str, query: str) -> list[tuple[Any, ...]]:
-        return self.engine.ask(shown(self.city, resource_id), self.folder, query)
-
-    def total(self, resource_id: str) -> list[tuple[Any, ...]]:
-        return self.ask(resource_id, self.engine.total)
-
-
 @pytest.fixture(scope="module")
 def way(city: SharedCity, engine: Backed, tmp_path_factory: pytest.TempPathFactory) -> Way:
     return Way(city, engine, tmp_path_factory.mktemp("way"))
@@ -63,38 +53,8 @@ def way(city: SharedCity, engine: Backed, tmp_path_factory: pytest.TempPathFacto
 def source(city: SharedCity, engine: Backed, way: Way) -> str:
     """A delivered database with rows of many kinds in it."""
     resource_id = city.fulfilled(order(city, service=engine.service))
-    for statement in engine.fill:
-        way.ask(resource_id, statement.replace("{rows}", str(ROWS)))
+    way.fill(resource_id, ROWS)
     return resource_id
-
-
-def backups(city: SharedCity, resource_id: str) -> list[Backup]:
-    with city.control_plane.db.read() as session:
-        rows = sa.select(Backup).where(Backup.resource_id == resource_id).order_by(Backup.id)
-        return list(session.scalars(rows))
-
-
-def backup(city: SharedCity, resource_id: str) -> Backup:
-    """A backup taken now; it must be a good one."""
-    recovery = city.control_plane.recovery
-    number = recovery.back_up_now(city.person("limin"), resource_id)
-    ended(city)
-    found = next(b for b in backups(city, resource_id) if b.number == number)
-    assert found.state == "kept", found.error
-    return found
-
-
-def newest_kept(city: SharedCity, resource_id: str) -> Backup:
-    return [b for b in backups(city, resource_id) if b.state == "kept"][-1]
-
-
-def ended(city: SharedCity) -> None:
-    city.worker.wake()
-    city.idle()
-
-
-def newest_job(city: SharedCity, action: str) -> Job:
-    return city.jobs(action=action)[-1]
 
 
 def archive(city: SharedCity, found: Backup) -> Path:
@@ -199,9 +159,7 @@ def test_a_drill_proves_a_backup_and_leaves_nothing(
     before = engine.left_on(inventory)
     city.control_plane.recovery.drill_now(city.person("chengang"), source)
     ended(city)
-    with city.control_plane.db.read() as session:
-        drills = sa.select(RestoreDrill).where(RestoreDrill.resource_id == source)
-        drill = session.scalars(drills).one()
+    drill = drill_of(city, source)
     assert (drill.result, drill.backup_id, drill.difference) == ("passed", taken.id, "")
     assert drill.rows_compared == taken.manifest["rows"]
     assert drill.recovery_time_seconds is not None
