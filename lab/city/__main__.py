@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from lab.city import whole
+from lab.city.application_story import ApplicationStory
 from lab.city.database_story import DatabaseStory
 from lab.city.server import Server, load_settings, server_of
 from lab.city.story import Story, print_people
@@ -53,7 +54,7 @@ def run(once: bool) -> None:
         with progress.step("control plane"):
             server.start()
         Story(server, server.var_dir / "keys", console).tell()
-        DatabaseStory(server, server.var_dir / "keys", console).tell()
+        _second_story(server)
     except LabError as error:
         console.print(f"[red]error:[/] {error}", markup=True)
         _stop(server, once)
@@ -97,6 +98,18 @@ def _say_no_containers(reason: str) -> None:
         "  容器平台未接入，目录中相应套餐不提供 · no Kubernetes, and the catalogue offers nothing "
         f"that stands on it ({reason})",
         markup=False,
+    )
+
+
+def _second_story(server: Server) -> None:
+    """Without pods the half of it that needs none, and what was left out."""
+    if server.kubeconfig:
+        ApplicationStory(server, server.var_dir / "keys", console).tell()
+        return
+    DatabaseStory(server, server.var_dir / "keys", console).tell()
+    console.print(
+        "  没有容器平台，略去：使用该数据库的网站应用 · left out, for want of Kubernetes: the web "
+        "application that uses this database\n",
     )
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
@@ -15,7 +16,7 @@ from lab.city.story import Story
 from lab.errors import LabError
 
 ROWS = 10_000
-JOB_TIMEOUT_S = 60
+JOB_TIMEOUT_S = 240
 URI = re.compile(r"<code>(postgresql://[^<]+)</code>")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----[^<]+-----END CERTIFICATE-----")
 REASON = "更换应用配置中的密码"
@@ -23,6 +24,7 @@ REASON = "更换应用配置中的密码"
 
 class DatabaseStory(Story):
     title = "一个数据库的全过程 · The way of a database"
+    rows = ROWS
 
     def _stages(self) -> list[tuple[str, str, Callable[[], str]]]:
         return [
@@ -57,11 +59,12 @@ class DatabaseStory(Story):
         self.uri = self._shown_uri()
         with psycopg.connect(self.uri) as connection:
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS household (id int PRIMARY KEY, note text)"
+                "CREATE TABLE household "
+                "(id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text)"
             )
-            connection.execute("TRUNCATE household")
             connection.execute(
-                "INSERT INTO household SELECT n, md5(n::text) FROM generate_series(1, %s) n", [ROWS]
+                "INSERT INTO household (note) SELECT md5(n::text) FROM generate_series(1, %s) n",
+                [self.rows],
             )
         with psycopg.connect(self.uri) as connection:
             asked = connection.execute("SELECT session_user, count(*) FROM household")
@@ -120,19 +123,18 @@ class DatabaseStory(Story):
                 pass  # the old one is good for its grace time
         if answers["bad"]:
             raise LabError(f"{answers['bad']} queries of the application failed meanwhile")
-        if count != ROWS:
-            raise LabError(f"{count} of {ROWS} rows under the new password")
+        if count != self.rows:
+            raise LabError(f"{count} of {self.rows} rows under the new password")
         return f"新旧密码同时有效，期间应用查询 {answers['good']} 次，失败 {answers['bad']} 次"
 
     # --- helpers --------------------------------------------------------------------------------
 
-    @staticmethod
-    def _rows(uri: str) -> int:
+    def _rows(self, uri: str) -> int:
         """Errors: LabError when a row is missing."""
         with psycopg.connect(uri) as connection:
             count = int(connection.execute("SELECT count(*) FROM household").fetchall()[0][0])
-        if count != ROWS:
-            raise LabError(f"{count} of {ROWS} rows came back")
+        if count != self.rows:
+            raise LabError(f"{count} of {self.rows} rows came back")
         return count
 
     def _shown_uri(self) -> str:
@@ -154,11 +156,14 @@ class DatabaseStory(Story):
         clerk.send(page, page.form_to(f"{path}/actions/{action}"), {})
         self._job_ended(action)
 
-    def _job_ended(self, action: str) -> None:
-        """Waits for the good end of the resource's newest job."""
-        path = f"/resources/{self.resource['id']}"
+    def _job_ended(self, action: str, resource: dict[str, Any] | None = None) -> None:
+        """Waits for the good end of a resource's newest job, which is of this action."""
+        path = f"/resources/{(resource or self.resource)['id']}"
         deadline = time.monotonic() + JOB_TIMEOUT_S
-        while (job := self._api(f"/api/v1{path}")["jobs"][0])["state"] in ("queued", "running"):
+        while True:
+            job = self._api(f"/api/v1{path}")["jobs"][0]
+            if job["action"] == action and job["state"] not in ("queued", "running"):
+                break
             if time.monotonic() > deadline:
                 raise LabError(f"{action} did not end within {JOB_TIMEOUT_S} s")
             time.sleep(0.2)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from lab.city.keys import Key, log_in, make_key
 from lab.city.server import PEOPLE, Server
-from lab.city.visitor import Form, Page, Visitor
+from lab.city.visitor import Files, Form, Page, Visitor
 from lab.errors import LabError
 
 DELIVERY_TIMEOUT_S = 240
@@ -116,10 +116,15 @@ class Story:
         return f"{request['number']} 已提交，预占 1 核、2 GiB、{10 + DATA_VOLUME_GIB} GiB"
 
     def _submit(
-        self, clerk: Visitor, page: Page, form: Form, filled: dict[str, Any]
+        self,
+        clerk: Visitor,
+        page: Page,
+        form: Form,
+        filled: dict[str, Any],
+        files: Files | None = None,
     ) -> dict[str, Any]:
         """The form, its check page, and the request that came of it."""
-        checked = clerk.send(page, form, filled, button="_check")
+        checked = clerk.send(page, form, filled, button="_check", files=files)
         done = clerk.send(checked, checked.form("_submit"), {}, button="_submit")
         match = re.search(r"/requests/(\d+)", done.url)
         if match is None:
@@ -186,13 +191,9 @@ class Story:
         finance.open("/months")
         token = self._token("sunli")
         deadline = time.monotonic() + 30
-        month = time.strftime("%Y-%m", time.gmtime(time.time() + 8 * 3600))
         while True:
-            answer = finance.get_json(f"/api/v1/months/{month}", token)
-            row = next(
-                (d for d in answer["departments"] if d["department"]["code"] == "civil-affairs"),
-                None,
-            )
+            answer = finance.get_json(f"/api/v1/months/{self._month()}", token)
+            row = next((d for d in answer["departments"] if self._is_clerks(d)), None)
             if row is not None and row["total_micro_yuan"] > 0:
                 yuan = row["total_micro_yuan"] / 1_000_000
                 return f"市民政局本月至今 ¥ {yuan:,.6f}，{row['resources']} 项资源"
@@ -201,6 +202,15 @@ class Story:
             time.sleep(0.3)
 
     # --- helpers --------------------------------------------------------------------------------
+
+    @staticmethod
+    def _month() -> str:
+        """The present one in Beijing."""
+        return time.strftime("%Y-%m", time.gmtime(time.time() + 8 * 3600))
+
+    @staticmethod
+    def _is_clerks(row: dict[str, Any]) -> bool:
+        return bool(row["department"]["code"] == "civil-affairs")
 
     def _token(self, login: str) -> str:
         return self.server.token(login)

@@ -12,6 +12,8 @@ import requests
 from lab.errors import LabError
 
 TIMEOUT_S = 30
+#: Field to file name and content.
+Files = dict[str, tuple[str, bytes]]
 
 
 @dataclass
@@ -127,15 +129,24 @@ class Visitor:
         return self._page(self._http.get(urljoin(self.base_url, path), timeout=TIMEOUT_S))
 
     def send(
-        self, page: Page, form: Form, values: dict[str, Any], button: str | None = None
+        self,
+        page: Page,
+        form: Form,
+        values: dict[str, Any],
+        button: str | None = None,
+        files: Files | None = None,
     ) -> Page:
-        """Sends `form` of `page` with `values` put in, as if `button` had been pressed."""
+        """Sends `form` of `page` with `values` put in, as if `button` had been pressed.
+
+        `files`: picked from the person's computer, by their field.
+        """
         kept = [(name, value) for name, value in form.fields if name not in values]
         fields = [*kept, *((name, str(value)) for name, value in values.items())]
         fields += [(name, value) for name, value in form.buttons if name == button][:1]
         answer = self._http.post(
             urljoin(page.url, form.action),
             data=fields,
+            files=files,
             headers={"Referer": page.url},
             timeout=TIMEOUT_S,
         )
