@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+import sqlalchemy as sa
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -33,7 +34,7 @@ def settings_or_exit() -> Settings:
 
 
 def says_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """A domain error is a sentence and exit status 1, never a traceback."""
+    """A domain error, or the database's, is a sentence and exit status 1, never a traceback."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -46,6 +47,16 @@ def says_errors(function: Callable[P, R]) -> Callable[P, R]:
                 console.print(
                     f"  {fault.field}: {text}" if fault.field else f"  {text}", markup=False
                 )
+            sys.exit(1)
+        except sa.exc.DBAPIError as error:
+            reason = str(error.orig).strip().splitlines()[0]
+            console.print(
+                f"the database does not answer as it should: {reason}\n"
+                "`controlplane upgrade-schema` makes its tables or brings them up to date",
+                style="red",
+                markup=False,
+                soft_wrap=True,
+            )
             sys.exit(1)
 
     return wrapped

@@ -235,3 +235,14 @@ def test_engineers_see_what_stands_on_which_version(city: City, command: CliRunn
     shown = command.invoke(main, ["services", "versions"])
     assert shown.exit_code == 0
     assert shown.output.splitlines() == ["! drill 0.9.0: 1", "* drill 1.0.0: 1"]
+
+
+def test_a_database_without_tables_is_a_sentence_for_the_operator(tmp_path: Path) -> None:
+    environment = {
+        "CONTROLPLANE_VAR_DIR": str(tmp_path),
+        "CONTROLPLANE_DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite'}",
+    }
+    shown = CliRunner().invoke(main, ["check"], env=environment)
+    assert shown.exit_code == 1
+    assert isinstance(shown.exception, SystemExit)
+    assert "upgrade-schema" in shown.output
