@@ -177,6 +177,7 @@ def test_no_secret_is_in_a_log_an_error_or_a_file_that_stays(workshop: Workshop)
     workshop.ended("retire")
     assert files_with(workshop.jobs, "hunter2") == []
     assert files_with(workshop.jobs, "adm1n-s3cret") == [], "credentials go when the run is over"
+    assert files_with(workshop.jobs, "k3y-of-a-machine") == []
     assert (workshop.jobs / job.number).stat().st_mode & 0o077 == 0
 
 

@@ -42,7 +42,9 @@ class FakeCloud:
             raise CloudUnavailable(reason="no token is to be had")
         self.projects.append(project)
         clouds = {"admin": {"auth": {"password": "adm1n-s3cret"}}, "department": {}}
-        return Access({"clouds.yaml": {"clouds": clouds}})
+        return Access(
+            {"clouds.yaml": {"clouds": clouds}}, texts={"machine_key": "k3y-of-a-machine"}
+        )
 
     def check(self) -> None:
         if self.is_silent:
