@@ -74,6 +74,11 @@ class AskSchema(Output):
 
     id = ma.fields.Integer()
     act = ma.fields.String()
+    detail = ma.fields.Dict(
+        metadata={
+            "description": "Number of the `backup`, or number and id of the `other` resource."
+        }
+    )
     asked_by = ma.fields.String(attribute="asked_by.name")
     asked_at = UtcTime()
 

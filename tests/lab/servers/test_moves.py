@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -208,18 +209,66 @@ def test_a_view_of_nothing_stands_in_the_way_before_anything_is_moved(mariadb: M
     assert seen(mariadb, LEFT) == [(LEFT.database,)]
 
 
-def test_a_backup_counts_what_it_dumps_while_others_write(
-    mariadb: MariaServer, tmp_path: Path
-) -> None:
-    """Rows come in all the time: what is restored has as many as the manifest says."""
-    identity, stop = pyrage.x25519.Identity.generate(), threading.Event()
-    given = {
-        "path": str(tmp_path / "B-1.age"),
+@contextmanager
+def killed(server: MariaServer, user: str) -> Iterator[None]:
+    """The server ends the first session of an account, as soon as there is one."""
+    stop = threading.Event()
+
+    def kill() -> None:
+        with server.connect() as session:
+            while not stop.is_set():
+                sessions = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = %s"
+                for number in session.names(sessions, user):
+                    session.run(f"KILL {number}")
+                    return
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        killer.join()
+
+
+def told(folder: Path) -> dict[str, Any]:
+    """What a play that takes a backup, and one that restores it, is given."""
+    identity = pyrage.x25519.Identity.generate()
+    return {
+        "path": str(folder / "B-1.age"),
         "recipient": str(identity.to_public()),
         "identity": str(identity),
         "number": "B-1",
         "reserve_mib": 0,
     }
+
+
+def test_a_dump_or_a_load_that_the_server_ends_changes_nothing(
+    mariadb: MariaServer, tmp_path: Path
+) -> None:
+    given, restoring = told(tmp_path), f"{LEFT.database}_restoring"
+    with mariadb.connect(LEFT.database) as session:
+        session.run("INSERT INTO mine SELECT seq FROM seq_1_to_200000")
+    dumper = mariadb_dumps.dumper_of(LEFT.database)
+    with killed(mariadb, dumper), pytest.raises(ArchiveError, match="mariadb-dump failed"):
+        mariadb_dumps.back_up(mariadb, LEFT.database, given)
+    assert list(tmp_path.iterdir()) == []
+
+    given["manifest"] = mariadb_dumps.back_up(mariadb, LEFT.database, given)["manifest"]
+    loading = (given, restoring, LEFT.account, PASSWORD)
+    with killed(mariadb, LEFT.account), pytest.raises(ArchiveError, match="mariadb failed"):
+        mariadb_restores.restore(mariadb, *loading)
+    with mariadb.connect() as session:
+        assert session.run(f"SELECT COUNT(*) FROM {LEFT.database}.mine") == [(200_001,)]  # noqa: S608
+    assert mariadb_restores.restore(mariadb, *loading).different == [], "the next try is whole"
+    drop(mariadb, [restoring], [])
+
+
+def test_a_backup_counts_what_it_dumps_while_others_write(
+    mariadb: MariaServer, tmp_path: Path
+) -> None:
+    """Rows come in all the time: what is restored has as many as the manifest says."""
+    stop, given = threading.Event(), told(tmp_path)
 
     def write() -> None:
         with as_department(mariadb, LEFT).connect(LEFT.database) as session:
@@ -231,12 +280,12 @@ def test_a_backup_counts_what_it_dumps_while_others_write(
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        told = mariadb_dumps.back_up(mariadb, LEFT.database, given)
+        taken = mariadb_dumps.back_up(mariadb, LEFT.database, given)
     finally:
         stop.set()
         writer.join()
     restored = mariadb_restores.restore(
-        mariadb, {**given, "manifest": told["manifest"]}, LEFT.database, LEFT.account, PASSWORD
+        mariadb, {**given, "manifest": taken["manifest"]}, LEFT.database, LEFT.account, PASSWORD
     )
-    assert (restored.different, restored.rows) == ([], told["manifest"]["rows"])
+    assert (restored.different, restored.rows) == ([], taken["manifest"]["rows"])
     assert restored.rows > 1
