@@ -33,6 +33,11 @@ def name_faults(typed: str, name: str) -> list[Fault]:
     return [] if typed.strip() == name else [Fault("confirmation_differs", "confirm_name")]
 
 
+def lapses_at(asked_at: datetime, days: int) -> datetime:
+    """When an ask that nobody has decided is dropped."""
+    return asked_at + timedelta(days=days)
+
+
 def lapsed_since(now: datetime, days: int) -> datetime:
     """Asks made up to this moment have waited too long: whoever agreed now might not know why."""
     return now - timedelta(days=days)

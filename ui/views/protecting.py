@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from controlplane.approval.rules import Decision
 from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound
 from controlplane.policy import is_allowed
-from controlplane.provisioning.guards import GuardedAct, needs_name
+from controlplane.provisioning.guards import GuardedAct, lapses_at, needs_name
 from controlplane.reports.resources import resource_story
 from ui.declared_forms import fault_links
 from ui.session import allow, control_plane, subject
@@ -79,6 +79,9 @@ def page(resource_id: str, faults: tuple[Fault, ...]) -> str:
             "resources/second_person.html",
             row=story.resource,
             ask=story.awaited,
+            lapses_at=lapses_at(
+                story.awaited.asked_at, control_plane().settings.second_person_days
+            ),
             is_asker=story.awaited.asked_by_id == subject().person_id,
             needs_name=needs_name(GuardedAct(story.awaited.act)),
             faults=fault_links(faults, [], labels),
