@@ -14,8 +14,6 @@ import sqlalchemy as sa
 from kubernetes import client
 
 from controlplane.backups.models import Backup, RestoreDrill
-from lab.progress import Progress
-from lab.services import mariadb, postgresql
 from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
 from tests.lab.pods import Lab
 from tests.lab.servers.backed_engines import ENGINES, Backed
@@ -30,8 +28,6 @@ ROWS = 20_000
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
     lab = Lab(tmp_path_factory.mktemp("lab"))
     try:
-        for engine in (postgresql.ENGINE, mariadb.ENGINE):  # for their client programs
-            engine.install(lab.settings(), lab.user, Progress(quiet=True))
         lab.must("start")
         folder = tmp_path_factory.mktemp("city")
         kubeconfig = lab.home / "kubernetes" / "kubeconfig"

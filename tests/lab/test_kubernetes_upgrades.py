@@ -15,8 +15,6 @@ from kubernetes import client
 
 from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
-from lab.progress import Progress
-from lab.services import postgresql
 from tests.lab.applications import counter, visited
 from tests.lab.campaigns import advance_to_the_end
 from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
@@ -41,8 +39,6 @@ MISSING_IMAGE = (
 def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
     lab = Lab(tmp_path_factory.mktemp("lab"))
     try:
-        # For its client programs: a backup is taken before an upgrade.
-        postgresql.ENGINE.install(lab.settings(), lab.user, Progress(quiet=True))
         lab.must("start")
         kubeconfig = lab.home / "kubernetes" / "kubeconfig"
         city = make_kubernetes_city(tmp_path_factory.mktemp("city"), kubeconfig)

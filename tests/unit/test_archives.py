@@ -197,3 +197,12 @@ def test_every_difference_from_the_manifest_is_named(
     different = differences(manifest, found)
     assert len(different) == len(told_of)
     assert all(words in said for words, said in zip(told_of, different, strict=True))
+
+
+def test_a_program_that_is_not_there_is_named_and_nothing_is_written(
+    tmp_path: Path, identity: pyrage.x25519.Identity
+) -> None:
+    path, program = tmp_path / "B-1.age", str(tmp_path / "pg_dump")
+    with pytest.raises(archives.ArchiveError, match=f"no program {program}"):
+        archives.write_archive(path, str(identity.to_public()), [program], {}, 0)
+    assert everything_in(tmp_path) == []

@@ -93,6 +93,7 @@ def write_archive(
 
     Errors: ArchiveError with the program's own last words, or what the disk said.
     """
+    check_program(dump[0])
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     remove_drafts(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -111,6 +112,15 @@ def write_archive(
     finally:
         draft.unlink(missing_ok=True)
     return store.written
+
+
+def check_program(program: str) -> None:
+    """Errors: ArchiveError where this host has not got it."""
+    if not os.access(program, os.X_OK):
+        raise ArchiveError(
+            f"this host has no program {program}: install the engine's client programs, or name "
+            "their folder in the inventory"
+        )
 
 
 def _create(draft: Path) -> IO[bytes]:
@@ -184,6 +194,7 @@ def restore_archive(
 ) -> None:
     """Decrypts a proven archive into the standard input of `command`, by way of what `through` makes of it (with `write`,
     `flush` and, at the very end, `close`). Errors: ArchiveError."""
+    check_program(command[0])
     program = Path(command[0]).name
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(

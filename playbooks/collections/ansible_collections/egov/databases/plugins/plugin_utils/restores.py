@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.egov.databases.plugins.plugin_utils import load_into_older
-from ansible_collections.egov.databases.plugins.plugin_utils.archives import restore_archive
+from ansible_collections.egov.databases.plugins.plugin_utils.archives import (
+    check_program,
+    restore_archive,
+)
 from ansible_collections.egov.databases.plugins.plugin_utils.manifests import (
     Restored,
     check_room,
@@ -63,9 +66,9 @@ def loading(server: Server, database: str) -> list[str]:
 
 
 def _client_version(server: Server) -> int:
-    said = subprocess.run(
-        [str(server.tools / "pg_restore"), "--version"], capture_output=True, text=True, check=True
-    ).stdout
+    program = str(server.tools / "pg_restore")
+    check_program(program)
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
     return int(re.search(r"\) (\d+)", said)[1])  # type: ignore[index]
 
 
