@@ -140,13 +140,15 @@ class Department:
             remote_ip_prefix=f"{address or self.ranges.host_link[1]}/32",
         )
 
-    def boot(self, name: str, pool: str) -> Machine:
+    def boot(
+        self, name: str, pool: str, image: str = "lab-tiny", flavor: Any | None = None
+    ) -> Machine:
         """A server with a floating address; returns when it is ACTIVE."""
         compute, network = self.cloud.compute, self.cloud.network
         server = compute.create_server(
             name=name,
-            image_id=self.cloud.image.find_image("lab-tiny").id,
-            flavor_id=self.small.id,
+            image_id=self.cloud.image.find_image(image).id,
+            flavor_id=(flavor or self.small).id,
             networks=[{"uuid": self.network.id}],
             key_name="test",
             security_groups=[{"name": self.group.name}],
