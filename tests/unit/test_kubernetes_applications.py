@@ -102,3 +102,26 @@ def test_an_archive_in_parts_is_the_archive_again() -> None:
     assert all(len(chunk) <= archive_parts.PART_BYTES for _, chunk in parts.values())
     assert len(parts) == 3
     assert b"".join(chunk for _, chunk in sorted(parts.values())) == content
+
+
+def test_an_application_s_own_error_is_told_and_not_how_its_server_gave_up() -> None:
+    log = """\
+[2026-11-29 19:27:11 +0000] [1] [INFO] Starting gunicorn 20.1.0
+[2026-11-29 19:27:12 +0000] [7] [ERROR] Exception in worker process
+Traceback (most recent call last):
+  File "/srv/app/app.py", line 1, in <module>
+    import no_such_library
+ModuleNotFoundError: No module named 'no_such_library'
+[2026-11-29 19:27:12 +0000] [7] [INFO] Worker exiting (pid: 7)
+Traceback (most recent call last):
+  File "/usr/lib/python3/dist-packages/gunicorn/arbiter.py", line 202, in run
+    self.manage_workers()
+  File "/usr/lib/python3/dist-packages/gunicorn/arbiter.py", line 242, in handle_chld
+    self.reap_workers()
+  File "/usr/lib/python3/dist-packages/gunicorn/arbiter.py", line 525, in reap_workers
+    raise HaltServer(reason, self.WORKER_BOOT_ERROR)
+gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>
+"""
+    told = applications.last_words(log).splitlines()
+    assert told[-1] == "ModuleNotFoundError: No module named 'no_such_library'"
+    assert applications.last_words("a\n\nb\n") == "a\nb"

@@ -10,6 +10,9 @@ Thing = Mapping[str, Any]
 
 REVISION = "deployment.kubernetes.io/revision"
 LOG_LINES, LOG_CHARACTERS = 6, 600
+#: What gunicorn ends with when no worker has come up, and how its own lines begin.
+HALTED = "HaltServer"
+SERVER_SAYS = re.compile(r"\[[^]]+\] \[\d+\] \[INFO\]")
 STATUS = re.compile(r"statuscode: (\d{3})")
 
 
@@ -55,8 +58,14 @@ def crashed_container(pod: Thing) -> str:
 
 
 def last_words(log: str) -> str:
-    """The end of what an application wrote, short enough for a message."""
+    """The end of what an application wrote, short enough for a message; what its server says of
+    itself as it gives up is left out, for the application's own error stands before that."""
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    halted = next((i for i, line in enumerate(lines) if HALTED in line), None)
+    if halted is not None:
+        logged = [i for i, line in enumerate(lines[:halted]) if SERVER_SAYS.match(line)]
+        lines = lines[: logged[-1]] if logged else lines
+    lines = [line for line in lines if not SERVER_SAYS.match(line)] or lines
     return "\n".join(lines[-LOG_LINES:])[-LOG_CHARACTERS:]
 
 

@@ -156,8 +156,8 @@ class Deployment:
                 self._namespace,
                 container=container,
                 previous=True,
-                tail_lines=20,
-                limit_bytes=4096,
+                tail_lines=80,
+                limit_bytes=16384,
             )
         except ApiException:
             return ""
