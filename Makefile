@@ -5,6 +5,8 @@ SHELL := /bin/bash
 	bench-pages bench-provisioning bench-backups
 
 PY := .venv/bin/python
+# Where an environment forbids it, every one of our many processes compiles each module it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 SYSTEM_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 
 LAB_PLAYBOOK := ANSIBLE_CALLBACK_RESULT_FORMAT=yaml ANSIBLE_DISPLAY_SKIPPED_HOSTS=false \
