@@ -32,7 +32,7 @@ BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
 #: One more than a small machine has cores: a test that waits for a lease or a cloud needs none.
 SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
-#: The tests of a file share what it has set up on the cloud.
+#: The tests of a file share what it has set up, or must not be beside one another.
 FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
 #: Four databases a second are made and dropped: without waiting for the disk.
@@ -100,7 +100,7 @@ def rounds() -> list[list[list[Step]]]:
                 ),
                 Step(
                     "integration, OpenStack",
-                    (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/integration"),
+                    (*PYTEST, *SIDE_BY_SIDE, "tests/integration"),
                     _openstack,
                     says=True,
                 ),

@@ -109,6 +109,7 @@ def test_each_role_opens_what_the_policy_says(app: Flask, login: str) -> None:
         assert browsing.get(path).status_code == expected, (login, path)
 
 
+@pytest.mark.any_database  # what they ask of it is asked by the test before
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("login", ROLE_OF)
 def test_pages_are_valid_html_in_their_language(
