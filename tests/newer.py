@@ -85,6 +85,8 @@ def release_postgresql(folder: Path) -> tuple[Path, str]:
     version = load_catalogue(shipped / "services")["postgresql"].version
     shutil.copytree(declared, newest, ignore=shutil.ignore_patterns("versions"))
     shutil.copytree(newest, newest / "versions" / version)
+    # Some of its plans bring a machine.
+    (newest.parent / "vm").symlink_to(shipped / "services" / "vm")
     for name in ("roles", "collections", "ops"):
         (playbooks / name).symlink_to(shipped / name)
     shutil.copyfile(CHECKOUT / "ansible.cfg", folder / "ansible.cfg")
