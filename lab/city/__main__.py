@@ -103,7 +103,8 @@ def _say_no_containers(reason: str) -> None:
 
 def _second_story(server: Server) -> None:
     """Without pods the half of it that needs none, and what was left out."""
-    if server.kubeconfig:
+    # One that ran before may have left its kubeconfig and not be there now.
+    if server.kubeconfig and cluster.status(load_settings()).ready:
         ApplicationStory(server, server.var_dir / "keys", console).tell()
         return
     DatabaseStory(server, server.var_dir / "keys", console).tell()
