@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
 
+HOUR_SECONDS = 3_600
+
 #: Everything a person reads is in the time of Beijing (GB/T 7408); storage is UTC.
 LOCAL_ZONE = ZoneInfo("Asia/Shanghai")
 

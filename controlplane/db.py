@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +56,11 @@ class Base(DeclarativeBase):
         list[Any]: sa.JSON(),
         int: sa.BigInteger(),
     }
+
+
+def in_chunks(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """Ids for one IN after the other: a statement takes only so many parameters."""
+    return (ids[at : at + size] for at in range(0, len(ids), size))
 
 
 class Database:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane.admission.models import Pool
-from controlplane.clock import Clock, epoch_seconds
-from controlplane.db import Database
+from controlplane.clock import HOUR_SECONDS, Clock, epoch_seconds
+from controlplane.db import Database, in_chunks
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.metering.models import UseHour
 from controlplane.provisioning.models import Resource
@@ -20,12 +20,10 @@ from controlplane.readings import UseReading
 
 log = logging.getLogger(__name__)
 
-HOUR_SECONDS = 3600
 #: A year back can be compared with.
 KEPT_SECONDS = 400 * 86_400
 #: A tick that comes twice, by an old and a new leader, counts once.
 APART_SECONDS = 30
-CHUNK = 500
 SAMPLED = (ResourceState.ACTIVE, ResourceState.CHANGING, ResourceState.STOPPED)
 
 
@@ -62,39 +60,47 @@ class Utilisation:
         now = epoch_seconds(self.clock())
         with self.db.transaction() as session:
             session.execute(sa.delete(UseHour).where(UseHour.hour < now - KEPT_SECONDS))
-            standing = _standing(session, readings)
-            return sum(_add(session, each, readings[each], now) for each in standing)
+            hour = now - now % HOUR_SECONDS
+            kept = 0
+            for resource_id, row in _standing(session, readings, hour):
+                if row is None:
+                    row = _empty(resource_id, hour)
+                    session.add(row)
+                kept += _add(row, readings[resource_id], now)
+            return kept
 
 
-def _standing(session: Session, resource_ids: Iterable[str]) -> list[str]:
-    wanted = sorted(resource_ids)
+def _standing(
+    session: Session, resource_ids: Iterable[str], hour: int
+) -> list[tuple[str, UseHour | None]]:
+    """Those of the resources that stand, each with its row of the hour, if there is one."""
+    of_hour = sa.and_(UseHour.resource_id == Resource.id, UseHour.hour == hour)
     return [
-        found
-        for at in range(0, len(wanted), CHUNK)
-        for found in session.scalars(
-            sa.select(Resource.id).where(
-                Resource.id.in_(wanted[at : at + CHUNK]), Resource.state.in_(SAMPLED)
-            )
+        (resource_id, row)
+        for chunk in in_chunks(sorted(resource_ids))
+        for resource_id, row in session.execute(
+            sa.select(Resource.id, UseHour)
+            .outerjoin(UseHour, of_hour)
+            .where(Resource.id.in_(chunk), Resource.state.in_(SAMPLED))
         )
     ]
 
 
-def _add(session: Session, resource_id: str, reading: UseReading, now: int) -> bool:
+def _empty(resource_id: str, hour: int) -> UseHour:
+    return UseHour(
+        resource_id=resource_id,
+        hour=hour,
+        samples=0,
+        cpu_millicores_sum=0,
+        cpu_millicores_max=0,
+        memory_mib_sum=0,
+        memory_mib_max=0,
+        sampled_at=0,
+    )
+
+
+def _add(row: UseHour, reading: UseReading, now: int) -> bool:
     """False where there is a sample of this moment already."""
-    hour = now - now % HOUR_SECONDS
-    row = session.get(UseHour, (resource_id, hour))
-    if row is None:
-        row = UseHour(
-            resource_id=resource_id,
-            hour=hour,
-            samples=0,
-            cpu_millicores_sum=0,
-            cpu_millicores_max=0,
-            memory_mib_sum=0,
-            memory_mib_max=0,
-            sampled_at=0,
-        )
-        session.add(row)
     if now - row.sampled_at < APART_SECONDS:
         return False
     row.samples += 1

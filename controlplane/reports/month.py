@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane.clock import LOCAL_ZONE, epoch_seconds, from_epoch, month_bounds
+from controlplane.db import in_chunks
 from controlplane.errors import NotFound
 from controlplane.metering.models import UsageInterval
 from controlplane.metering.rules import (
@@ -214,7 +215,7 @@ def department_month(
     ids = [resource_id for _, resource_id in grouped]
     resources = {
         r.id: r
-        for chunk in _chunks(ids)
+        for chunk in in_chunks(ids)
         for r in session.scalars(sa.select(Resource).where(Resource.id.in_(chunk)))
     }
     used = use_by_resource(session, ids, start, until)
@@ -227,10 +228,6 @@ def department_month(
         for (_, resource_id), usages in grouped.items()
     ]
     return sorted(rows, key=lambda r: (-r.micro_yuan, r.resource.number))
-
-
-def _chunks(ids: list[str], size: int = 500) -> Iterable[list[str]]:
-    return (ids[i : i + size] for i in range(0, len(ids), size))
 
 
 def resource_cost_by_day(

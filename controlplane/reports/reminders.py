@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 #: Days before the end, the first reminder first.
 REMINDED_DAYS = (30, 7, 1)
-FIRST, BELL, URGENT = (timedelta(days=days) for days in REMINDED_DAYS)
+FIRST, BELL = (timedelta(days=days) for days in REMINDED_DAYS[:2])
 
 
 def reminder(ends_at: datetime, now: datetime) -> int | None:

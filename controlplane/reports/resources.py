@@ -18,6 +18,7 @@ from controlplane.policy import Subject, is_allowed
 from controlplane.provisioning.filling import TOLD
 from controlplane.provisioning.models import Job, JobStep, Resource, ResourceDisk, TwoPersonAsk
 from controlplane.provisioning.rules import LIVE_STATES, RENEWABLE, UNFINISHED, ResourceState
+from controlplane.reports.reminders import FIRST
 from controlplane.reports.scope import Page, departments_in, holds_text, paged
 from controlplane.service_requests.models import ServiceRequest
 
@@ -178,11 +179,11 @@ def asks_for(session: Session, subject: Subject) -> list[TwoPersonAsk]:
 
 
 def expiring_soon(
-    session: Session, subject: Subject, now: datetime, days: int = 30
+    session: Session, subject: Subject, now: datetime, within: timedelta = FIRST
 ) -> Page[Resource]:
-    """Resources of the person's departments whose lease ends within `days` or has ended, the first
-    first."""
-    chosen = ResourceFilter(expires_before=now + timedelta(days=days))
+    """Resources of the person's departments whose lease ends `within` that time or has ended, the
+    first first."""
+    chosen = ResourceFilter(expires_before=now + within)
     return list_resources(session, subject, chosen)
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from controlplane.clock import HOUR_SECONDS
+from controlplane.db import in_chunks
 from controlplane.metering.models import UsageInterval, UseHour
 
-HOUR_SECONDS = 3600
 CHART_HOURS = 24
-CHUNK = 500
 CPU, MEMORY = "vcpu", "memory_mib"
 
 
@@ -49,10 +49,9 @@ def use_by_resource(
     session: Session, resource_ids: Iterable[str], start: int, until: int
 ) -> dict[str, Used]:
     """Of the hours in [start, until); nothing for a resource of which nobody told."""
-    ids = list(resource_ids)
     return {
         row.resource_id: _used(row)
-        for at in range(0, len(ids), CHUNK)
+        for chunk in in_chunks(list(resource_ids))
         for row in session.execute(
             sa.select(
                 UseHour.resource_id,
@@ -63,7 +62,7 @@ def use_by_resource(
                 sa.func.max(UseHour.memory_mib_max).label("memory_mib_max"),
             )
             .where(
-                UseHour.resource_id.in_(ids[at : at + CHUNK]),
+                UseHour.resource_id.in_(chunk),
                 UseHour.hour >= start,
                 UseHour.hour < until,
             )

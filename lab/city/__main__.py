@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 from rich.console import Console
@@ -49,8 +49,10 @@ def run(once: bool) -> None:
         _say_data_plane(cloud.start(settings, progress))
         shared.start(shared.chosen(SHARED), settings, progress)
         endpoints.write_inventory(settings)
-        _start_kubernetes(settings, progress)
+        has_pods = _start_kubernetes(settings, progress)
         server = _prepared_server(settings, progress)
+        if not has_pods:  # a cluster that ran before may have left its kubeconfig
+            server = replace(server, kubeconfig="", kubernetes_inventory="")
         with progress.step("control plane"):
             server.start()
         Story(server, server.var_dir / "keys", console).tell()
@@ -78,19 +80,21 @@ def _say_data_plane(status: cloud.Status) -> None:
         )
 
 
-def _start_kubernetes(settings: Settings, progress: Progress) -> None:
-    """Where its programs are built already: that takes seconds, and building them ten minutes."""
+def _start_kubernetes(settings: Settings, progress: Progress) -> bool:
+    """Whether pods run now. Started where its programs are built already: that takes seconds, and
+    building them ten minutes."""
     made = paths.paths_of(settings).made
     if not builds.are_built(made, (builds.KUBERNETES, *builds.NODE)):
         _say_no_containers("not built yet: `python -m lab.kubernetes start`, some ten minutes")
-        return
+        return False
     try:
         status = cluster.start(settings, progress)
     except LabError as error:
         _say_no_containers(str(error))
-        return
+        return False
     if status.pods != "real":
         _say_no_containers(f"no pod runs: {status.reason}")
+    return status.pods == "real"
 
 
 def _say_no_containers(reason: str) -> None:
@@ -103,8 +107,7 @@ def _say_no_containers(reason: str) -> None:
 
 def _second_story(server: Server) -> None:
     """Without pods the half of it that needs none, and what was left out."""
-    # One that ran before may have left its kubeconfig and not be there now.
-    if server.kubeconfig and cluster.status(load_settings()).ready:
+    if server.kubeconfig:
         ApplicationStory(server, server.var_dir / "keys", console).tell()
         return
     DatabaseStory(server, server.var_dir / "keys", console).tell()
