@@ -54,7 +54,7 @@ class MariaDB(Engine):
         share = server.programs.folder / "share" / "mysql"
         tables = [(share / name).read_text(encoding="utf-8") for name in SYSTEM_TABLES]
         accounts = ACCOUNTS.format(admin=ADMIN, host=ports.LOOPBACK, password=server.password())
-        server.write(server.state / "my.cnf", _configuration(server, data))
+        _configure(server, data)
         done = server.run(
             [*_program(server), "--bootstrap", "--enforce-storage-engine=", "--log-warnings=0"],
             text="".join([BEFORE_SYSTEM_TABLES, *tables, accounts]),
@@ -63,7 +63,7 @@ class MariaDB(Engine):
             raise LabError(f"MariaDB's first tables failed:\n{tail(done.stderr or done.stdout)}")
 
     def configure(self, server: Server) -> None:
-        server.write(server.state / "my.cnf", _configuration(server, server.data))
+        _configure(server, server.data)
 
     def command(self, server: Server) -> Command:
         return Command(_program(server))
@@ -99,12 +99,21 @@ def _program(server: Server) -> list[str | Path]:
     return [program, f"--defaults-file={server.state / 'my.cnf'}"]
 
 
-def _configuration(server: Server, data: Path) -> str:
+def _configure(server: Server, data: Path) -> None:
+    # Its own: a MariaDB that starts removes every temporary table it finds in this folder.
+    temporary = server.state / "tmp"
+    temporary.mkdir(mode=0o700, exist_ok=True)
+    server.user.give(temporary)
+    server.write(server.state / "my.cnf", _configuration(server, data, temporary))
+
+
+def _configuration(server: Server, data: Path, temporary: Path) -> str:
     share = server.programs.folder / "share" / "mysql"
     return f"""\
 [mariadbd]
 basedir = "{server.programs.folder}"
 datadir = "{data}"
+tmpdir = "{temporary}"
 lc-messages-dir = "{share}"
 character-sets-dir = "{share / "charsets"}"
 # Relative to datadir: a socket's path may not be long.

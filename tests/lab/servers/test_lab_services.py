@@ -312,6 +312,17 @@ def test_another_copy_lives_beside_it_and_leaves_nothing(
     assert states(lab)["redis"] == "running"
 
 
+def test_mariadbs_temporary_tables_are_where_no_other_server_removes_them(
+    lab: settings.Settings,
+) -> None:
+    """One that starts removes all that lie in its folder for them, also those of a neighbour."""
+    (engine,) = (each for each in shared.ENGINES if each.name == "mariadb")
+    with closing(mariadb(endpoint_of("mariadb", lab))) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@tmpdir")
+        (folder,) = cursor.fetchone()
+    assert Path(folder).is_relative_to(lifecycle.entrance(engine, lab).resolve())
+
+
 def test_a_taken_port_names_who_holds_it(tmp_path: Path) -> None:
     other = lab_below(tmp_path)
     port = lifecycle.server_of(only_redis()[0], other).port
