@@ -42,8 +42,8 @@ CARELESS = tuple(
 )
 
 #: Parts of the lab's tests; what is in no part's folder needs real machines or pods.
-LAB_PARTS = ("faults", "servers", "machines")
-BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in LAB_PARTS)
+LAB_PARTS = ("pages", "faults", "servers", "machines")
+BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in ("faults", "servers"))
 
 #: Above what the lab's tests say at their end of what they had done.
 TRANSCRIPT = "what was done:"
@@ -112,8 +112,10 @@ def rounds() -> list[list[list[Step]]]:
 
 def lab_steps(part: str) -> list[Step]:
     """What is too long for every change, or needs root: of the one part that is named, or all."""
+    pages = (*PYTEST, "--thorough", "tests/browser/test_every_page.py")
     parts = {
-        "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _openstack),
+        "pages": Step("", (*pages, *SIDE_BY_SIDE), _browser),
+        "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _cloud_and_database),
         "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),
         "machines": Step("", (*PYTEST, *BESIDE, "tests/lab")),
     }
@@ -148,6 +150,10 @@ def _postgresql() -> dict[str, str]:
 
 def _openstack() -> dict[str, str]:
     return {"TEST_CLOUDS_YAML": cloud.start(test_home(), Progress(console)).clouds_yaml}
+
+
+def _cloud_and_database() -> dict[str, str]:
+    return {**_openstack(), **_postgresql()}
 
 
 def _browser() -> dict[str, str]:

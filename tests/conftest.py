@@ -38,6 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="What functional tests run on. PostgreSQL is the server of TEST_POSTGRESQL_URL, or "
         "the lab's, which is then started. Default: PostgreSQL if that variable is set.",
     )
+    parser.addoption(
+        "--thorough",
+        action="store_true",
+        help="Pages are opened in both languages, not every other one in English.",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -59,10 +64,18 @@ def databases(
 
 
 @pytest.fixture
-def city(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[City]:
-    """The sample city on a database of its own."""
+def sample_url(
+    tmp_path: Path, request: pytest.FixtureRequest, databases: Databases
+) -> Iterator[str]:
+    """A database of the test's own, with the sample city in it."""
     url = databases.fresh(request.node.name, tmp_path)
-    made = open_city(tmp_path, url)
+    yield url
+    databases.drop(url)
+
+
+@pytest.fixture
+def city(tmp_path: Path, sample_url: str) -> Iterator[City]:
+    """The sample city on a database of its own."""
+    made = open_city(tmp_path, sample_url)
     yield made
     made.control_plane.db.dispose()
-    databases.drop(url)

@@ -16,10 +16,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from controlplane.app import create_app
 from lab.city.story import people
-from tests.factories import City, make_city
-from tests.functional.depot import SERVICES, Depot
-from tests.functional.hall import Hall
+from tests.factories import City
+from tests.functional.depot import Depot, open_depot
+from tests.functional.hall import Hall, open_hall
 from ui import assets
+from ui.session import COOKIE
 
 WIDE, PHONE = 1440, 390
 HEIGHTS = {WIDE: 960, PHONE: 844}
@@ -42,6 +43,9 @@ def browser() -> Iterator[Browser]:
 class KeepsConnections(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def log_request(self, *_: object) -> None:
+        """A page that fails says so itself; the rest would hide it."""
+
 
 @dataclass
 class Site:
@@ -52,24 +56,22 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(city: City) -> Iterator[Site]:
     """The sample city on a port of its own."""
-    with served(make_city(tmp_path)) as found:
+    with served(city) as found:
         yield found
 
 
 @pytest.fixture
-def depot(tmp_path: Path) -> Depot:
+def depot(tmp_path: Path, sample_url: str) -> Depot:
     """The sample city with the services that are really offered, databases among them."""
-    inventory = tmp_path / "inventory.yml"
-    return Depot(make_city(tmp_path, services=SERVICES, shared_inventory=inventory))
+    return open_depot(tmp_path, sample_url)
 
 
 @pytest.fixture
-def hall(tmp_path: Path) -> Hall:
+def hall(tmp_path: Path, sample_url: str) -> Hall:
     """The sample city with everything offered."""
-    told = tmp_path / "told"
-    return Hall(make_city(tmp_path, services=SERVICES, shared_inventory=told, kubeconfig=told))
+    return open_hall(tmp_path, sample_url)
 
 
 @contextmanager
@@ -90,12 +92,16 @@ def served(city: City) -> Iterator[Site]:
 
 @dataclass
 class Visit:
-    """One signed-in person's browser window; collects whatever the browser complains about."""
+    """One person's browser window; collects whatever the browser complains about."""
 
     context: BrowserContext
     page: Page
     url: str
     complaints: list[str] = field(default_factory=list)
+
+    def remember(self, name: str, value: str) -> None:
+        """A cookie."""
+        self.context.add_cookies([{"name": name, "value": value, "url": self.url}])
 
     def open(self, path: str) -> None:
         """Go to a page and wait until it and its scripts are there."""
@@ -113,13 +119,24 @@ def visit(
     width: int = WIDE,
     script: bool = True,
 ) -> Visit:
-    """Signs `login` in through the sign-in page; `script` False: in a browser that runs none."""
+    """A window in which `login` is signed in; `script` False: in a browser that runs none."""
+    password = people()[login].password
+    secret = site.city.control_plane.accounts.sign_in(login, password, "127.0.0.1")
+    found = stranger(browser, site, language=language, width=width, script=script)
+    found.remember(COOKIE, secret)
+    return found
+
+
+def stranger(
+    browser: Browser, site: Site, *, language: str = "zh", width: int = WIDE, script: bool = True
+) -> Visit:
+    """A window in which nobody is signed in."""
     context = browser.new_context(
         viewport={"width": width, "height": HEIGHTS[width]}, java_script_enabled=script
     )
-    context.add_cookies([{"name": "language", "value": language, "url": site.url}])
     page = context.new_page()
     found = Visit(context, page, site.url)
+    found.remember("language", language)
 
     def on_console(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -127,9 +144,13 @@ def visit(
 
     page.on("console", on_console)
     page.on("pageerror", lambda error: found.complaints.append(f"{page.url}: {error}"))
-    found.open("/sign-in")
-    page.fill("#login", login)
-    page.fill("#password", people()[login].password)
-    page.click("form button[type=submit]")
-    page.wait_for_url(f"{site.url}/")
     return found
+
+
+def sign_in(visitor: Visit, login: str) -> None:
+    """Through the page for it."""
+    visitor.open("/sign-in")
+    visitor.page.fill("#login", login)
+    visitor.page.fill("#password", people()[login].password)
+    visitor.page.click("form button[type=submit]")
+    visitor.page.wait_for_url(f"{visitor.url}/")

@@ -28,9 +28,8 @@ def gallery_url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, PHONE])
-def test_components(browser: Browser, gallery_url: str, theme: str, width: int) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 900})
+def test_components(browser: Browser, gallery_url: str, theme: str) -> None:
+    context = browser.new_context()
     context.add_cookies([{"name": "theme", "value": theme, "url": gallery_url}])
     page = context.new_page()
     complaints: list[str] = []
@@ -38,6 +37,8 @@ def test_components(browser: Browser, gallery_url: str, theme: str, width: int) 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     for path in ("/", "/login", *(f"/error/{status}" for status in PROBLEMS)):
         page.goto(f"{gallery_url}{path}")
-        complaints += [f"{path}: {stumble}" for stumble in page.evaluate(STUMBLES)]
+        for width in (WIDE, PHONE):
+            page.set_viewport_size({"width": width, "height": 900})
+            complaints += [f"{path}, {width} px: {stumble}" for stumble in page.evaluate(STUMBLES)]
     context.close()
     assert complaints == []

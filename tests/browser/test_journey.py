@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import PHONE, Site, Visit, visit
+from tests.browser.conftest import PHONE, Site, Visit, sign_in, stranger, visit
 
 NAME = "低保核对系统"
 
 
 def test_apply_approve_approve_see(browser: Browser, site: Site) -> None:
-    clerk = visit(browser, site, "limin")
+    clerk = stranger(browser, site)
+    sign_in(clerk, "limin")
     number, path = _apply(clerk)
 
     officer = visit(browser, site, "zhangjing")
@@ -99,6 +100,7 @@ def test_destroying_asks_for_the_name(browser: Browser, site: Site) -> None:
 def test_theme_text_size_and_language_are_kept(browser: Browser, site: Site) -> None:
     clerk = visit(browser, site, "limin")
     page = clerk.page
+    clerk.open("/")
     page.click(".top [data-preference=theme] >> visible=true")
     page.click(".top [data-preference=text] >> visible=true")
     page.click(".top a[hreflang=en] >> visible=true")

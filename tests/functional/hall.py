@@ -7,6 +7,7 @@ import gzip
 import io
 import tarfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from controlplane.access import PodLog
@@ -18,7 +19,7 @@ from controlplane.pipeline import Ask
 from controlplane.preparing import Preparation
 from controlplane.provisioning.models import Resource
 from controlplane.reports import requests as request_reports
-from tests.factories import City
+from tests.factories import City, open_city
 
 SERVICES = CHECKOUT / "playbooks" / "services"
 OUTPUTS = {"address": "127.0.0.1", "port": 5432, "database": "dibao", "username": "dibao_a"}
@@ -113,3 +114,9 @@ def with_pods(city: City) -> Pods:
     logs = Logs(plane.db, plane.catalogue, lambda _engine: pods)
     city.control_plane = dataclasses.replace(plane, logs=logs)
     return pods
+
+
+def open_hall(folder: Path, url: str, **changes: Any) -> Hall:
+    told = folder / "told"  # that there is a way says that what stands there is offered
+    ways = {"shared_inventory": told, "kubeconfig": told}
+    return Hall(open_city(folder, url, services=SERVICES, **ways, **changes))

@@ -21,7 +21,6 @@ from controlplane.pipeline import Ask
 from controlplane.reports import certificates
 from controlplane.reports.waiting import waiting_for
 from controlplane.tenancy.models import Department
-from tests.databases import Databases
 from tests.functional.api_fixtures import make_api
 from tests.functional.registry import NAME, Registry, make_request, open_registry, openssl
 from tests.functional.test_connections import operator
@@ -29,14 +28,10 @@ from tests.functional.test_ui_pages import lint, sign_in
 
 
 @pytest.fixture
-def registry(
-    tmp_path: Path, request: pytest.FixtureRequest, databases: Databases
-) -> Iterator[Registry]:
-    url = databases.fresh(request.node.name, tmp_path)
-    made = open_registry(tmp_path, url)
+def registry(tmp_path: Path, sample_url: str) -> Iterator[Registry]:
+    made = open_registry(tmp_path, sample_url)
     yield made
     made.control_plane.db.dispose()
-    databases.drop(url)
 
 
 def events(registry: Registry, resource_id: str) -> list[str]:

@@ -15,7 +15,6 @@ from controlplane.errors import InvalidInput, ResourceBusy, StateConflict
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Resource
 from controlplane.service_requests.models import ServiceRequest
-from tests.databases import Databases
 from tests.factories import City, ask, open_city
 from tests.functional.concurrently import at_once
 
@@ -87,12 +86,10 @@ def test_a_change_is_approved_once_the_action_that_runs_has_ended(city: City) ->
 
 
 @pytest.fixture
-def real_services(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Any:
-    url = databases.fresh(request.node.name, tmp_path)
-    made = open_city(tmp_path, url, CHECKOUT / "playbooks" / "services")
+def real_services(tmp_path: Path, sample_url: str) -> Any:
+    made = open_city(tmp_path, sample_url, CHECKOUT / "playbooks" / "services")
     yield made
     made.control_plane.db.dispose()
-    databases.drop(url)
 
 
 def ask_for(service: str, **form: Any) -> Ask:

@@ -15,7 +15,6 @@ from controlplane.config import CHECKOUT
 from controlplane.errors import DependenceRefused, InvalidInput
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import ResourceState
-from tests.databases import Databases
 from tests.factories import City, open_city
 from tests.functional.concurrently import at_once
 from tests.functional.test_changes import (
@@ -34,17 +33,15 @@ NEEDS = "base_needs:\n  vcpu: 2\n  memory_mib: 4096\nresource_name:"
 
 
 @pytest.fixture
-def city(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[City]:
+def city(tmp_path: Path, sample_url: str) -> Iterator[City]:
     """The real services, whose volume needs something of its machine."""
     services = tmp_path / "playbooks" / "services"
     shutil.copytree(CHECKOUT / "playbooks" / "services", services)
     volume = services / "volume" / "service.yml"
     volume.write_text(volume.read_text().replace("resource_name:", NEEDS))
-    url = databases.fresh(request.node.name, tmp_path)
-    made = open_city(tmp_path, url, services)
+    made = open_city(tmp_path, sample_url, services)
     yield made
     made.control_plane.db.dispose()
-    databases.drop(url)
 
 
 def machine(city: City, name: str = "核对", plan: str = "standard") -> str:

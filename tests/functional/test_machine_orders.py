@@ -20,7 +20,6 @@ from controlplane.machines import machine_id_of
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job, Resource
-from tests.databases import Databases
 from tests.factories import City, FrozenClock, open_city
 from tests.functional.test_changes import ask_for, books_are_right, request_state
 
@@ -35,15 +34,13 @@ BUILT = {
 
 
 @pytest.fixture
-def city(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[City]:
+def city(tmp_path: Path, sample_url: str) -> Iterator[City]:
     """The shipped services, with a certificate authority: machines can be configured."""
     settings = Settings(var_dir=tmp_path / "var")
     Authority(settings.authority, "http://pki").create("Sample City", FrozenClock()())
-    url = databases.fresh(request.node.name, tmp_path)
-    made = open_city(tmp_path, url, CHECKOUT / "playbooks" / "services")
+    made = open_city(tmp_path, sample_url, CHECKOUT / "playbooks" / "services")
     yield made
     made.control_plane.db.dispose()
-    databases.drop(url)
 
 
 def order(city: City, **form: Any) -> int:

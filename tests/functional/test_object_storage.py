@@ -14,7 +14,6 @@ from controlplane.admission.models import Pool
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import DepartmentSite, Resource
-from tests.databases import Databases
 from tests.factories import City, make_city
 from tests.functional.depot import SERVICES, open_city
 
@@ -34,13 +33,11 @@ OUTPUTS = {
 
 
 @pytest.fixture
-def shipped(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[City]:
+def shipped(tmp_path: Path, sample_url: str) -> Iterator[City]:
     """The shipped services, on a cloud that has object storage."""
-    url = databases.fresh(request.node.name, tmp_path)
-    city = open_city(tmp_path, url, services=SERVICES, object_storage=True)
+    city = open_city(tmp_path, sample_url, services=SERVICES, object_storage=True)
     yield city
     city.control_plane.db.dispose()
-    databases.drop(url)
 
 
 def asked(**form: Any) -> Ask:

@@ -32,7 +32,6 @@ from controlplane.provisioning.models import Job, Resource
 from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
 from controlplane.upgrading import Upgrading
-from tests.databases import Databases
 from tests.factories import City, open_city
 from tests.functional.concurrently import at_once
 from tests.functional.test_ui_pages import lint, sign_in
@@ -43,23 +42,19 @@ PLAN = Plan("drill", "1.0.0", "2.0.0")
 
 
 @pytest.fixture
-def released(
-    tmp_path: Path, request: pytest.FixtureRequest, databases: Databases
-) -> Iterator[City]:
+def released(tmp_path: Path, sample_url: str) -> Iterator[City]:
     """Three small drill machines of 1.0.0, now that 2.0.0 is offered; by two departments."""
-    url = databases.fresh(request.node.name, tmp_path)
     services = services_with_drill(tmp_path)
-    city = open_city(tmp_path, url, services)
+    city = open_city(tmp_path, sample_url, services)
     for login in ("limin", "zhaoguodong", "limin"):
         city.delivered(login)
     city.control_plane.db.dispose()
     release_drill(services)
-    made = open_city(tmp_path, url, services)
+    made = open_city(tmp_path, sample_url, services)
     yield made
     with made.control_plane.db.read() as session:
         assert counter_differences(session) == [], "the books are right, whatever happened"
     made.control_plane.db.dispose()
-    databases.drop(url)
 
 
 def upgrading(city: City) -> Upgrading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,8 @@ import pytest
 from controlplane.errors import NotFound
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Resource
-from tests.databases import Databases
 from tests.factories import City, ask, open_city
 from tests.newer import release_drill, services_with_drill
-
-
-@pytest.fixture
-def url(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
-    made = databases.fresh(request.node.name, tmp_path)
-    yield made
-    databases.drop(made)
 
 
 def reopened(city: City, folder: Path, services: Path) -> City:
@@ -36,10 +27,10 @@ def resource(city: City, resource_id: str) -> Resource:
 
 
 def test_what_is_no_longer_offered_can_still_be_changed_operated_and_retired(
-    tmp_path: Path, url: str
+    tmp_path: Path, sample_url: str
 ) -> None:
     services = services_with_drill(tmp_path)
-    city = open_city(tmp_path, url, services)
+    city = open_city(tmp_path, sample_url, services)
     resource_id = city.delivered()
     release_drill(services)
     (services / "drill" / "service.yml").unlink()
@@ -64,10 +55,10 @@ def test_what_is_no_longer_offered_can_still_be_changed_operated_and_retired(
 
 
 def test_a_request_decided_after_a_release_is_built_as_it_was_asked_and_the_next_one_anew(
-    tmp_path: Path, url: str
+    tmp_path: Path, sample_url: str
 ) -> None:
     services = services_with_drill(tmp_path)
-    city = open_city(tmp_path, url, services)
+    city = open_city(tmp_path, sample_url, services)
     request_id = city.submit(plan="large")
     release_drill(services)
     city = reopened(city, tmp_path, services)

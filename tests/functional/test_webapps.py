@@ -16,29 +16,16 @@ from controlplane.app import create_app
 from controlplane.errors import Forbidden, InvalidInput, NotFound
 from controlplane.pipeline import Ask
 from controlplane.reports import requests as request_reports
-from tests.databases import Databases
-from tests.factories import open_city
 from tests.functional.api_fixtures import make_api
-from tests.functional.hall import SERVICES, Hall, archive, with_pods
+from tests.functional.hall import Hall, archive, open_hall, with_pods
 from tests.functional.test_ui_pages import lint, sign_in
 
 
 @pytest.fixture
-def hall(tmp_path: Path, request: pytest.FixtureRequest, databases: Databases) -> Iterator[Hall]:
-    url = databases.fresh(request.node.name, tmp_path)
-    told = tmp_path / "told"  # that there is a way says that what stands there is offered
-    city = open_city(
-        tmp_path,
-        url,
-        services=SERVICES,
-        shared_inventory=told,
-        kubeconfig=told,
-        upload_max_mib=1,
-        upload_department_max_mib=2,
-    )
-    yield Hall(city)
-    city.control_plane.db.dispose()
-    databases.drop(url)
+def hall(tmp_path: Path, sample_url: str) -> Iterator[Hall]:
+    made = open_hall(tmp_path, sample_url, upload_max_mib=1, upload_department_max_mib=2)
+    yield made
+    made.city.control_plane.db.dispose()
 
 
 @pytest.fixture

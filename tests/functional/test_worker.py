@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,28 +9,10 @@ import pytest
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.runner import OPENING_STEP, log_path
 from controlplane.service_requests.models import ServiceRequest
-from tests.databases import Databases
-from tests.functional.workshop import FakeCloud, Workshop, eventually, make_workshop
+from tests.functional.workshop import FakeCloud, Workshop, eventually
 
 #: What ansible-runner does is the same on every database: run once, on SQLite.
 any_database = pytest.mark.any_database
-
-
-@pytest.fixture
-def workshop(
-    tmp_path: Path, request: pytest.FixtureRequest, databases: Databases
-) -> Iterator[Workshop]:
-    url = databases.fresh(request.node.name, tmp_path)
-    made = make_workshop(tmp_path, url, **getattr(request, "param", {}))
-    yield made
-    made.close()
-    made.city.control_plane.db.dispose()
-    databases.drop(url)
-
-
-def request_state(workshop: Workshop, request_id: int) -> str:
-    with workshop.city.control_plane.db.read() as session:
-        return session.get_one(ServiceRequest, request_id).state
 
 
 def resource_of(workshop: Workshop, request_id: int) -> Resource:
@@ -63,7 +42,7 @@ def test_a_department_is_set_up_and_its_order_delivered(workshop: Workshop) -> N
     workshop.start(cloud)
     job = workshop.ended()
     assert (job.state, job.attempt, job.error) == ("succeeded", 1, "")
-    assert request_state(workshop, request_id) == "fulfilled"
+    assert workshop.request_state(request_id) == "fulfilled"
     resource = resource_of(workshop, request_id)
     assert resource.outputs == {"server_id": f"drill-{resource.id}"}
     assert set(cloud.projects) == {"egov-civil-affairs-internet"}
@@ -127,7 +106,7 @@ def test_a_play_that_fails_is_tried_again_and_then_cleaned_up(workshop: Workshop
     assert job.error == "Make the machine: No valid host was found for the flavor m1.large."
     assert workshop.steps()[1:] == [("Prepare", "ok"), ("Make the machine", "failed")]
     assert workshop.ended("retire").state == "succeeded"
-    assert request_state(workshop, request_id) == "failed"
+    assert workshop.request_state(request_id) == "failed"
     for attempt in (1, 2, 3):
         log = log_path(workshop.jobs / job.number, attempt)
         assert "No valid host" in log.read_text(encoding="utf-8")
@@ -179,142 +158,6 @@ def test_no_secret_is_in_a_log_an_error_or_a_file_that_stays(workshop: Workshop)
     assert files_with(workshop.jobs, "adm1n-s3cret") == [], "credentials go when the run is over"
     assert files_with(workshop.jobs, "k3y-of-a-machine") == []
     assert (workshop.jobs / job.number).stat().st_mode & 0o077 == 0
-
-
-@any_database
-@pytest.mark.parametrize("playbook", ["waits", "deaf"])
-def test_cancelling_ends_the_whole_process_group(workshop: Workshop, playbook: str) -> None:
-    workshop.put(playbook)
-    request_id = workshop.order()
-    workshop.start()
-    begun = workshop.services / ("hanging" if playbook == "deaf" else "notes")
-    eventually(begun.exists)
-    assert workshop.processes_of_plays()
-    operations = workshop.city.control_plane.operations
-    operations.cancel_job(workshop.city.person("chengang"), workshop.job().id)
-    job = workshop.ended()
-    assert (job.state, job.error) == ("cancelled", "cancelled")
-    assert workshop.steps()[-1][1] == "failed", "a step that was cut short does not run for ever"
-    assert workshop.ended("retire").state == "succeeded"
-    assert request_state(workshop, request_id) == "failed"
-    eventually(lambda: not workshop.processes_of_plays())
-    assert "done" not in workshop.notes()
-
-
-@any_database
-@pytest.mark.parametrize(
-    "workshop", [{"job_timeout_seconds": 8, "job_attempts_max": 1}], indirect=True
-)
-def test_a_play_that_takes_too_long_is_ended_and_says_so(workshop: Workshop) -> None:
-    workshop.put("deaf")
-    workshop.order()
-    workshop.start()
-    job = workshop.ended()
-    assert job.state == "failed"
-    assert job.error == "ended after 8 s in “Hang”: a run may not take longer"
-    assert workshop.ended("retire").state == "succeeded"
-    eventually(lambda: not workshop.processes_of_plays())
-
-
-def kill_in_the_middle_of_a_play(workshop: Workshop) -> None:
-    """Kills a worker's process while its play waits; the play goes on without it."""
-    first = workshop.start_process()
-    eventually(lambda: workshop.steps()[-1:] == [("Wait to be let go", "running")])
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    assert any("ansible-playbook" in command for command in workshop.processes_of_plays())
-
-
-def test_a_worker_killed_in_the_middle_of_a_play_is_taken_over_and_it_ends_once(
-    workshop: Workshop,
-) -> None:
-    workshop.put("waits")
-    request_id = workshop.order()
-    kill_in_the_middle_of_a_play(workshop)
-    workshop.start()
-    eventually(lambda: len(workshop.notes()) == 2)
-    (workshop.services / "go").touch()
-    job = workshop.ended()
-    assert (job.state, job.attempt) == ("succeeded", 2)
-    assert request_state(workshop, request_id) == "fulfilled"
-    eventually(lambda: not workshop.processes_of_plays())
-    assert workshop.notes().count("done") == 1, "the first play was ended before the second began"
-
-
-@pytest.mark.parametrize("workshop", [{"job_attempts_max": 1}], indirect=True)
-def test_what_a_dead_worker_left_running_is_ended_before_the_job_is_given_up(
-    workshop: Workshop,
-) -> None:
-    """Else it would go on making what is being cleaned up."""
-    workshop.put("waits")
-    workshop.order()
-    kill_in_the_middle_of_a_play(workshop)
-    workshop.start()
-    job = workshop.ended()
-    assert (job.state, job.error) == ("failed", "its worker died at every try")
-    assert workshop.ended("retire").state == "succeeded"
-    (workshop.services / "go").touch()
-    eventually(lambda: not workshop.processes_of_plays())
-    assert "done" not in workshop.notes()
-
-
-@any_database
-def test_what_a_dead_worker_left_running_is_ended_before_a_cancelled_job_ends(
-    workshop: Workshop,
-) -> None:
-    workshop.put("waits")
-    workshop.order()
-    kill_in_the_middle_of_a_play(workshop)
-    operations = workshop.city.control_plane.operations
-    operations.cancel_job(workshop.city.person("chengang"), workshop.job().id)
-    workshop.start()
-    assert workshop.ended().state == "cancelled"
-    assert workshop.ended("retire").state == "succeeded"
-    eventually(lambda: not workshop.processes_of_plays())
-    assert "done" not in workshop.notes()
-
-
-@any_database
-def test_a_worker_that_stops_lets_the_play_go_on_and_another_finishes_the_job(
-    workshop: Workshop,
-) -> None:
-    workshop.put("waits")
-    request_id = workshop.order()
-    first = workshop.start_process()
-    eventually(lambda: workshop.steps()[-1:] == [("Wait to be let go", "running")])
-    first.terminate()
-    first.wait()
-    (workshop.services / "go").touch()
-    workshop.start()
-    assert workshop.ended().state == "succeeded"
-    assert request_state(workshop, request_id) == "fulfilled"
-
-
-@any_database
-def test_a_cloud_that_does_not_answer_costs_the_order_no_try(workshop: Workshop) -> None:
-    workshop.put("fails")
-    workshop.order()
-    cloud = FakeCloud(is_silent=True)
-    workshop.start(cloud)
-    eventually(lambda: "does not answer: connection refused" in workshop.job().error)
-    assert workshop.job().attempts_max - workshop.job().attempt >= 2
-    workshop.put("waits")
-    (workshop.services / "go").touch()
-    cloud.is_silent = False
-    assert workshop.ended().state == "succeeded"
-
-
-@any_database
-def test_a_cloud_that_cannot_be_entered_now_costs_the_order_no_try(workshop: Workshop) -> None:
-    workshop.put("waits")
-    (workshop.services / "go").touch()
-    workshop.order()
-    cloud = FakeCloud(lets_nobody_in=True)
-    workshop.start(cloud)
-    eventually(lambda: "does not answer: no token is to be had" in workshop.job().error)
-    assert workshop.job().attempts_max - workshop.job().attempt >= 2
-    cloud.lets_nobody_in = False
-    assert workshop.ended().state == "succeeded"
 
 
 @any_database

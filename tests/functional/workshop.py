@@ -22,6 +22,7 @@ from controlplane.clock import utc_now
 from controlplane.config import CHECKOUT, Settings
 from controlplane.errors import CloudUnavailable
 from controlplane.provisioning.models import Job, JobStep
+from controlplane.service_requests.models import ServiceRequest
 from controlplane.worker import Worker
 from tests.factories import TEST_SERVICES, City, FrozenClock
 
@@ -72,6 +73,10 @@ class Workshop:
     folder: Path
     workers: list[Worker] = field(default_factory=list)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def request_state(self, request_id: int) -> str:
+        with self.city.control_plane.db.read() as session:
+            return session.get_one(ServiceRequest, request_id).state
 
     @property
     def services(self) -> Path:
