@@ -35,6 +35,9 @@ SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
 #: The tests of a file share what it has set up, or must not be beside one another.
 FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
+#: A browser keeps a core busy for itself.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
+
 #: Four databases a second are made and dropped: without waiting for the disk.
 CARELESS = tuple(
     f"ALTER SYSTEM SET {name} = off"
@@ -42,8 +45,8 @@ CARELESS = tuple(
 )
 
 #: Parts of the lab's tests; what is in no part's folder needs real machines or pods.
-LAB_PARTS = ("pages", "faults", "servers", "machines")
-BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in ("faults", "servers"))
+LAB_PARTS = ("pages", "day_two", "faults", "servers", "machines")
+BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in ("day_two", "faults", "servers"))
 
 #: Above what the lab's tests say at their end of what they had done.
 TRANSCRIPT = "what was done:"
@@ -115,6 +118,7 @@ def lab_steps(part: str) -> list[Step]:
     pages = (*PYTEST, "--thorough", "tests/browser/test_every_page.py")
     parts = {
         "pages": Step("", (*pages, *SIDE_BY_SIDE), _browser),
+        "day_two": Step("", (*PYTEST, *SIDE_BY_SIDE, "tests/lab/day_two"), _openstack),
         "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _cloud_and_database),
         "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),
         "machines": Step("", (*PYTEST, *BESIDE, "tests/lab")),
@@ -177,14 +181,17 @@ class Runner:
             raise LabError(self._failed)
 
     def _follow(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            try:
-                environment = {**os.environ, **step.before(), **step.environment}
-            except LabError as error:
-                self._fail(f"{step.name}: {error}")
-                return
-            if not self._do(step, environment):
-                return
+        with ThreadPoolExecutor(1) as ahead:  # a cloud starts while what needs none is tested
+            ready = [ahead.submit(step.before) for step in steps]
+            for step, stands_on in zip(steps, ready, strict=True):
+                try:
+                    environment = {**os.environ, **stands_on.result(), **step.environment}
+                except LabError as error:
+                    self._fail(f"{step.name}: {error}")
+                    break
+                if not self._do(step, environment):
+                    break
+            ahead.shutdown(cancel_futures=True)
 
     def _do(self, step: Step, environment: Mapping[str, str]) -> bool:
         """Whether it passed, and nothing else has failed meanwhile."""

@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough",
         action="store_true",
-        help="Pages are opened in both languages, not every other one in English.",
+        help="Pages are opened by everybody in both languages, not by one, every other in English.",
     )
 
 

@@ -1,6 +1,7 @@
 """Every page at both widths: heading, title, labels, no sideways scroll.
 
-Every other page is opened in English; with `--thorough`, each is in both languages.
+Each is opened as by one person, every other one in English; with `--thorough`, as by everybody who
+finds something else on it, in both languages.
 """
 
 from __future__ import annotations
@@ -108,8 +109,10 @@ UPGRADE_PAGES = {
     ],
     "resources.show": [("limin", "/resources/{upgraded}")],
 }
-#: In which languages the page of this number is opened.
-Languages = Callable[[int], Sequence[str]]
+#: Who opens which address in which language, of pages listed as above.
+Visits = Callable[[Mapping[str, Sequence[tuple[str, str]]]], list[tuple[str, str, str]]]
+
+LANGUAGES = ("zh", "en")
 
 NOT_PAGES = {
     "static", "healthz", "assets.file", "preferences.choose", "auth.sign_in",
@@ -158,11 +161,15 @@ SMALL_TARGETS = """() => {
 
 
 @pytest.fixture
-def languages(request: pytest.FixtureRequest) -> Languages:
-    both = ("zh", "en")
-    if request.config.getoption("--thorough"):
-        return lambda _: both
-    return lambda number: both[number % 2 :][:1]
+def visits(request: pytest.FixtureRequest) -> Visits:
+    def everybody(listed: Mapping[str, Sequence[tuple[str, str]]]) -> list[tuple[str, str, str]]:
+        opened = [page for pages in listed.values() for page in pages]
+        return [(login, path, language) for login, path in opened for language in LANGUAGES]
+
+    def one(listed: Mapping[str, Sequence[tuple[str, str]]]) -> list[tuple[str, str, str]]:
+        return [(*pages[0], LANGUAGES[n % 2]) for n, pages in enumerate(listed.values())]
+
+    return everybody if request.config.getoption("--thorough") else one
 
 
 def prepared(site: Site) -> dict[str, str]:
@@ -205,11 +212,11 @@ def test_every_page_is_looked_at(site: Site) -> None:
     assert endpoints - NOT_PAGES == listed, "list new pages here, so that they are looked at"
 
 
-def test_pages(browser: Browser, site: Site, languages: Languages) -> None:
-    assert stumbles_on(browser, site, PAGES, prepared(site), languages) == []
+def test_pages(browser: Browser, site: Site, visits: Visits) -> None:
+    assert stumbles_on(browser, site, visits(PAGES), prepared(site)) == []
 
 
-def test_pages_of_a_database(browser: Browser, depot: Depot, languages: Languages) -> None:
+def test_pages_of_a_database(browser: Browser, depot: Depot, visits: Visits) -> None:
     database = depot.database()
     backup = depot.backed_up(database)
     depot.control_plane.disks.keep(database, DiskReading(6 << 30, is_read_only=False))
@@ -220,10 +227,10 @@ def test_pages_of_a_database(browser: Browser, depot: Depot, languages: Language
     depot.database(system_name="低保副本")
     names = {"database": database, "backup": backup}
     with served(depot.city) as site:
-        assert stumbles_on(browser, site, DATABASE_PAGES, names, languages) == []
+        assert stumbles_on(browser, site, visits(DATABASE_PAGES), names) == []
 
 
-def test_pages_of_an_application(browser: Browser, hall: Hall, languages: Languages) -> None:
+def test_pages_of_an_application(browser: Browser, hall: Hall, visits: Visits) -> None:
     with_pods(hall.city)
     database = hall.ask("postgresql", plan="small", database_name="dibao")
     environment = [{"name": "MOTTO", "value": "为人民服务"}]
@@ -231,11 +238,11 @@ def test_pages_of_an_application(browser: Browser, hall: Hall, languages: Langua
     hall.change(application, "deploy", archive=hall.upload(archive("<p>2")))
     names = {"application": application}
     with served(hall.city) as site:
-        assert stumbles_on(browser, site, APPLICATION_PAGES, names, languages) == []
+        assert stumbles_on(browser, site, visits(APPLICATION_PAGES), names) == []
 
 
 def test_pages_of_an_upgrade(
-    browser: Browser, tmp_path: Path, sample_url: str, languages: Languages
+    browser: Browser, tmp_path: Path, sample_url: str, visits: Visits
 ) -> None:
     services = services_with_drill(tmp_path)
     old = open_city(tmp_path, sample_url, services)
@@ -250,22 +257,19 @@ def test_pages_of_an_upgrade(
     city.fail_jobs("no room on any host")
     upgrading.advance()
     with served(city) as site:
-        assert stumbles_on(browser, site, UPGRADE_PAGES, names, languages) == []
+        assert stumbles_on(browser, site, visits(UPGRADE_PAGES), names) == []
 
 
 def stumbles_on(
     browser: Browser,
     site: Site,
-    listed: Mapping[str, Sequence[tuple[str, str]]],
+    visits: Sequence[tuple[str, str, str]],
     names: Mapping[str, str],
-    languages: Languages,
 ) -> list[str]:
-    """Whatever is wrong on the listed pages, each opened on a phone by the person named beside it,
-    and then on a wide screen."""
+    """Whatever is wrong on the pages, each opened on a phone and then on a wide screen."""
     by_person: dict[str, list[tuple[str, str]]] = {}
-    for number, (login, path) in enumerate(page for pages in listed.values() for page in pages):
-        for language in languages(number):
-            by_person.setdefault(login, []).append((language, path.format(**names)))
+    for login, path, language in visits:
+        by_person.setdefault(login, []).append((language, path.format(**names)))
     stumbles: list[str] = []
     for login, paths in by_person.items():
         visitor = visit(browser, site, login, width=PHONE)

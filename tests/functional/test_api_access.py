@@ -275,6 +275,7 @@ def test_without_a_token_every_route_is_closed(api: Api) -> None:
     assert api.get("", "/openapi.json").status_code == 200
 
 
+@pytest.mark.any_database  # what a role may do is asked of no database
 def test_each_role_may_call_what_the_table_says(api: Api) -> None:
     names = things(api)
     wrong = []

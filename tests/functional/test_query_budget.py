@@ -147,6 +147,7 @@ BUDGETS: dict[str, tuple[str, Query, int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.any_database  # as many on every one
 def test_a_list_of_many_takes_no_more_statements_than_its_budget(full: City) -> None:
     over = []
     for what, (login, query, budget) in BUDGETS.items():

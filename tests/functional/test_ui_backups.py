@@ -12,6 +12,9 @@ from tests.functional.api_fixtures import make_api
 from tests.functional.depot import Depot
 from tests.functional.test_ui_pages import lint, sign_in
 
+#: What pages say of it; what becomes of it in a database is tested below them.
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def app(depot: Depot) -> Flask:

@@ -11,6 +11,9 @@ from tests.functional.test_ui_pages import lint, sign_in
 
 PATH = "/resources/{}/connection"
 
+#: What pages say of it; what becomes of it in a database is tested below them.
+pytestmark = pytest.mark.any_database
+
 
 @pytest.fixture
 def app(city: City) -> Flask:

@@ -14,6 +14,9 @@ from controlplane.provisioning.models import Resource
 from tests.factories import City
 from tests.functional.test_ui_pages import Browsing, lint, sign_in
 
+#: What pages say of it; what becomes of it in a database is tested below them.
+pytestmark = pytest.mark.any_database
+
 SEEN = re.compile(r'name="lease_seen" value="([^"]+)"')
 
 

@@ -212,6 +212,16 @@ class LiveCity(City):
             if resource_id in (a.description or "") or resource_id in a.tags
         ]
 
+    def intervals(self, resource_id: str, item: str) -> list[tuple[int, bool]]:
+        """(quantity, whether it still runs) in order."""
+        with self.control_plane.db.read() as session:
+            rows = session.scalars(
+                sa.select(UsageInterval)
+                .where(UsageInterval.resource_id == resource_id, UsageInterval.item == item)
+                .order_by(UsageInterval.t0, UsageInterval.id)
+            )
+            return [(row.quantity, row.t1 is None) for row in rows]
+
     def start_worker(self) -> None:
         """A worker of this process, as after a restart of the control plane."""
         self.worker.stop()
