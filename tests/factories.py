@@ -53,12 +53,16 @@ class City:
 
     control_plane: ControlPlane
     clock: FrozenClock
+    people: dict[str, Subject] = field(default_factory=dict, init=False, kw_only=True)
 
     def person(self, login: str) -> Subject:
-        with self.control_plane.db.read() as session:
-            person_id = session.scalar(sa.select(Person.id).where(Person.login == login))
-            assert person_id is not None, login
-            return subject_of(session, person_id)
+        """With what was granted when first asked for."""
+        if login not in self.people:
+            with self.control_plane.db.read() as session:
+                person_id = session.scalar(sa.select(Person.id).where(Person.login == login))
+                assert person_id is not None, login
+                self.people[login] = subject_of(session, person_id)
+        return self.people[login]
 
     def department_id(self, code: str) -> int:
         with self.control_plane.db.read() as session:

@@ -102,6 +102,7 @@ def everybody(api: Api) -> dict[str, str]:
     return api.bearer("limin")
 
 
+@pytest.mark.strict_database
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_a_fuzzer_finds_no_fault(api: Api, mode: GenerationMode) -> None:
     """Every check but one: what fits the description may still ask for what is not declared (a

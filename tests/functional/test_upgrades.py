@@ -41,16 +41,25 @@ ENGINEER = "chengang"
 PLAN = Plan("drill", "1.0.0", "2.0.0")
 
 
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Where drill 1.0.0 is offered, and where 2.0.0 is."""
+    before, after = (
+        services_with_drill(tmp_path_factory.mktemp(when)) for when in ("before", "after")
+    )
+    release_drill(after)
+    return before, after
+
+
 @pytest.fixture
-def released(tmp_path: Path, sample_url: str) -> Iterator[City]:
+def released(tmp_path: Path, sample_url: str, services: tuple[Path, Path]) -> Iterator[City]:
     """Three small drill machines of 1.0.0, now that 2.0.0 is offered; by two departments."""
-    services = services_with_drill(tmp_path)
-    city = open_city(tmp_path, sample_url, services)
+    before, after = services
+    city = open_city(tmp_path, sample_url, before)
     for login in ("limin", "zhaoguodong", "limin"):
         city.delivered(login)
     city.control_plane.db.dispose()
-    release_drill(services)
-    made = open_city(tmp_path, sample_url, services)
+    made = open_city(tmp_path, sample_url, after)
     yield made
     with made.control_plane.db.read() as session:
         assert counter_differences(session) == [], "the books are right, whatever happened"
