@@ -1,4 +1,5 @@
-"""Signing in and out, and who the bearer of a session or token is; each call one transaction."""
+"""Signing in and out, who the bearer of a session or token is, what a person keeps for themselves;
+each call one transaction."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.errors import Fault, InvalidInput, SignInRefused
 from controlplane.policy import Subject
+from controlplane.tenancy import saved_views
 from controlplane.tenancy import service as tenancy
 from controlplane.text import holds_control_characters, without_control_characters
 
@@ -56,12 +58,7 @@ class Accounts:
 
     def create_token(self, subject: Subject, name: str) -> str:
         """A bearer token for the API, shown once, good for 90 days. Errors: InvalidInput."""
-        name = name.strip()
-        if not 1 <= len(name) <= 80:
-            code = "field_too_long" if name else "field_required"
-            raise InvalidInput([Fault(code, "name", {"limit": 80, "length": len(name)})])
-        if holds_control_characters(name):
-            raise InvalidInput([Fault("field_control_characters", "name")])
+        name = _checked_name(name, limit=80)
         with self.db.transaction() as session:
             secret = tenancy.create_token(session, subject, name, now=self.clock())
             audit.record(
@@ -74,3 +71,27 @@ class Accounts:
                 name=name,
             )
         return secret
+
+    def save_view(self, subject: Subject, list_name: str, name: str, query: str) -> None:
+        """The filters `query` of a list under `name`, which replaces those it had.
+
+        Errors: InvalidInput.
+        """
+        name = _checked_name(name, limit=40)
+        with self.db.transaction() as session:
+            saved_views.save_view(session, subject, list_name, name, query, self.clock())
+
+    def forget_view(self, subject: Subject, view_id: int) -> None:
+        """Errors: NotFound, also when it is somebody else's."""
+        with self.db.transaction() as session:
+            saved_views.forget_view(session, subject, view_id)
+
+
+def _checked_name(name: str, *, limit: int) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= limit:
+        code = "field_too_long" if name else "field_required"
+        raise InvalidInput([Fault(code, "name", {"limit": limit, "length": len(name)})])
+    if holds_control_characters(name):
+        raise InvalidInput([Fault("field_control_characters", "name")])
+    return name

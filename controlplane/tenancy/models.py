@@ -91,6 +91,19 @@ class SignInSession(Base):
     expires_at: Mapped[datetime]
 
 
+class SavedView(Base):
+    """A list's filters under a name, for one person; `query` is the address's, as `a=1&b=2`."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = (sa.UniqueConstraint("person_id", "list_name", "name"),)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    person_id: Mapped[int] = mapped_column(sa.ForeignKey("person.id"), index=True)
+    list_name: Mapped[str] = mapped_column(sa.String(40))
+    name: Mapped[str] = mapped_column(sa.String(40))
+    query: Mapped[str] = mapped_column(sa.String(500))
+    created_at: Mapped[datetime]
+
+
 class ApiToken(Base):
     """Bearer token of a person for `/api/v1`; shown once, kept as a hash."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
@@ -17,30 +19,44 @@ from controlplane.reports import requests as reports
 from controlplane.reports.prices import item_names
 from controlplane.reports.requests import RequestFilter, RequestStory
 from controlplane.service_requests.rules import RequestState
+from controlplane.tenancy.saved_views import views_of
 from ui import joblogs, journeys
 from ui.declared_forms import FormContext, field_groups
 from ui.facts import answer_text
-from ui.lists import page_number, page_url, zone_in_view
+from ui.lists import page_number, zone_in_view
 from ui.preferences import current_language
 from ui.session import allow, control_plane, may, subject
 
 requests_pages = Blueprint("requests", __name__)
 
 SHORT_LOG_LINES = 12
+#: What may stand in the list's address, and in a view that is kept of it.
+FILTERS = ("state", "service", "zone", "q", "mine", "open")
+FILTER_MAX_LENGTH = 80
+LIST_NAME = "requests"
 
 
 @requests_pages.get("/requests")
 def index() -> str:
     """Requests that the person may see; the filters stand in the address."""
     allow("request.view")
-    args = request.args
+    return _list(_filters(request.args))
+
+
+def _filters(args: Mapping[str, str]) -> dict[str, str]:
+    given = {name: args.get(name, "").strip() for name in FILTERS}
+    return {name: value for name, value in given.items() if 0 < len(value) <= FILTER_MAX_LENGTH}
+
+
+def _list(filters: dict[str, str], name: str = "", error: str = "") -> str:
+    """The list; `name` and `error` of a view that could not be kept."""
     chosen = RequestFilter(
-        state=args.get("state", ""),
-        service=args.get("service", ""),
-        zone=zone_in_view(),
-        text=args.get("q", "").strip(),
-        mine="mine" in args,
-        open_only="open" in args,
+        state=filters.get("state", ""),
+        service=filters.get("service", ""),
+        zone=filters.get("zone") or zone_in_view(),
+        text=filters.get("q", ""),
+        mine="mine" in filters,
+        open_only="open" in filters,
     )
     plane = control_plane()
     with plane.db.read() as session:
@@ -48,10 +64,39 @@ def index() -> str:
             "requests/index.html",
             page=reports.list_requests(session, subject(), chosen, page_number()),
             chosen=chosen,
-            page_url=page_url(),
+            filters=filters,
+            query=urlencode(filters),
+            views=views_of(session, subject(), LIST_NAME),
+            view_name=name,
+            view_error=error,
+            page_url=lambda page: url_for("requests.index", **filters, page=page),
             states=[state.value for state in RequestState],
             services=plane.catalogue.known,
         )
+
+
+@requests_pages.post("/requests/views")
+def save_view() -> BaseResponse | tuple[str, int]:
+    """Keep the list's filters under a name. What was written is kept when it is refused."""
+    allow("request.view")
+    filters = _filters(dict(parse_qsl(request.form.get("query", ""))))
+    name = request.form.get("name", "")
+    try:
+        control_plane().accounts.save_view(subject(), LIST_NAME, name, urlencode(filters))
+    except InvalidInput as refusal:
+        said = (messages.text_of_fault(f, current_language()) for f in refusal.faults)
+        return _list(filters, name, "；".join(said)), refusal.status
+    flash(gettext("视图“%(name)s”已保存。", name=name.strip()), "success")
+    return redirect(url_for("requests.index", **filters))
+
+
+@requests_pages.post("/requests/views/<int:view_id>/forget")
+def forget_view(view_id: int) -> BaseResponse:
+    """Keep a view no longer."""
+    allow("request.view")
+    control_plane().accounts.forget_view(subject(), view_id)
+    flash(gettext("视图已删除。"), "success")
+    return redirect(url_for("requests.index"))
 
 
 @requests_pages.get("/requests/<int:request_id>")
