@@ -88,7 +88,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         utilisation=Utilisation(db, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
         upgrading=Upgrading(db, catalogue, settings, clock),
-        uploads=Uploads(db, settings, clock),
+        uploads=Uploads(db, catalogue, settings, clock),
         logs=Logs(db, catalogue, partial(cloud_of_engine, settings)),
     )
 

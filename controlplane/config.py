@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     upload_unpacked_max_mib: int = Field(default=128, ge=1, le=1024)
     upload_members_max: int = Field(default=20_000, ge=1, le=200_000)
     upload_department_max_mib: int = Field(default=512, ge=1)
+    upload_unused_days: int = Field(default=30, ge=1)
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)

@@ -24,6 +24,7 @@ from controlplane.leadership import lead
 from controlplane.leases import Leases
 from controlplane.operations import Operations
 from controlplane.upgrading import Upgrading
+from controlplane.uploading import Uploads
 from controlplane.utilisation import Utilisation
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Ticks:
         certifying: Certifying,
         disks: Disks,
         utilisation: Utilisation,
+        uploads: Uploads,
         settings: Settings,
         clouds: Mapping[str, PoolReader],
         clock: Clock,
@@ -68,6 +70,7 @@ class Ticks:
         self.certifying = certifying
         self.disks = disks
         self.utilisation = utilisation
+        self.uploads = uploads
         self.settings = settings
         self.clouds = clouds
         self.clock = clock
@@ -88,6 +91,7 @@ class Ticks:
             (self.refresh_lists, every),
             (self.drill_due, every),
             (self.delete_expired_backups, RETENTION_SECONDS),
+            (self.delete_unused_uploads, RETENTION_SECONDS),
             (self.read_pools, POOL_READ_SECONDS),
             (self.measure_disks, DISK_SECONDS),
             (self.sample_use, USE_SECONDS),
@@ -159,6 +163,10 @@ class Ticks:
     def delete_expired_backups(self) -> int:
         """Removes archives whose time is over."""
         return self.custody.delete_expired()
+
+    def delete_unused_uploads(self) -> int:
+        """Removes uploads that nobody has named for long."""
+        return self.uploads.delete_unused()
 
     def measure_disks(self) -> int:
         """Reads what resources' data take of their plans, and holds them to it."""

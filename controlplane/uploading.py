@@ -1,16 +1,26 @@
-"""Archives that departments upload: received, checked whole, kept by their content."""
+"""Archives that departments upload: received, checked whole, kept by their content while used."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane import audit, policy
-from controlplane.audit import Actor
+from controlplane.audit import SYSTEM, Actor
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.errors import Fault, Forbidden, InvalidInput
 from controlplane.policy import Subject
+from controlplane.provisioning.models import Resource
+from controlplane.provisioning.rules import ResourceState
+from controlplane.service_requests.models import ServiceRequest
+from controlplane.service_requests.rules import OPEN_STATES
 from controlplane.tenancy.service import get_department
 from controlplane.uploads import service as uploads
 from controlplane.uploads.archives import check_archive
@@ -22,8 +32,11 @@ MIB = 2**20
 
 
 class Uploads:
-    def __init__(self, db: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, catalogue: Catalogue, settings: Settings, clock: Clock
+    ) -> None:
         self.db = db
+        self.catalogue = catalogue
         self.settings = settings
         self.clock = clock
         self.store = UploadStore(settings.uploads_dir, settings.upload_store_reserve_mib * MIB)
@@ -65,6 +78,7 @@ class Uploads:
         if checked is None:
             raise InvalidInput(faults)
         with self.db.transaction() as session:
+            uploads.lock(session)
             self._check_room_of_department(session, department_id, draft)
             self.store.keep(draft)
             row = uploads.note_upload(
@@ -88,6 +102,62 @@ class Uploads:
                 size_bytes=row.size_bytes,
             )
             return row
+
+    def delete_unused(self) -> int:
+        """Deletes what nobody has named for long; how many uploads.
+
+        Used is what a request that is still open names, a resource that stands, or any order that
+        made it what it is: it may be rolled back to that. A file goes with its last upload; killed
+        between the two, the next call does the rest.
+        """
+        moment = self.clock() - timedelta(days=self.settings.upload_unused_days)
+        self.store.remove_old_drafts()
+        with self.db.transaction() as session:
+            uploads.lock(session)
+            old = uploads.uploaded_before(session, moment)
+            used = set(self._named(session)) if old else set()
+            unused = [row for row in old if (row.department_id, row.sha256) not in used]
+            for row in unused:
+                self._delete(session, row)
+        return len(unused)
+
+    def _delete(self, session: Session, row: Upload) -> None:
+        session.delete(row)
+        session.flush()
+        if not uploads.is_noted(session, row.sha256):
+            self.store.remove(row.sha256)
+        audit.record(
+            session,
+            SYSTEM,
+            "archive_deleted",
+            at=self.clock(),
+            object_type="upload",
+            object_id=row.sha256,
+            department_id=row.department_id,
+            filename=row.filename,
+            size_bytes=row.size_bytes,
+        )
+
+    def _named(self, session: Session) -> Iterator[tuple[int, str]]:
+        """(department id, checksum) of every upload that is used."""
+        services = [code for code, each in self.catalogue.known.items() if each.upload_field]
+        gone = (ResourceState.RETIRED, ResourceState.FAILED)
+        stands = sa.select(Resource.id).where(
+            Resource.service.in_(services), Resource.state.not_in(gone)
+        )
+        requests = sa.select(ServiceRequest).where(
+            ServiceRequest.service.in_(services),
+            ServiceRequest.state.in_(OPEN_STATES) | ServiceRequest.resource_id.in_(stands),
+        )
+        for request in session.scalars(requests):
+            yield request.department_id, self._upload_in(request, request.form)
+        for resource in session.scalars(sa.select(Resource).where(Resource.id.in_(stands))):
+            yield resource.department_id, self._upload_in(resource, resource.spec)
+
+    def _upload_in(self, row: ServiceRequest | Resource, told: Mapping[str, Any]) -> str:
+        service = self.catalogue.find(row)
+        field = service.upload_field if service else None
+        return str(told.get(field, "")) if field else ""
 
     def _check_may_upload(self, session: Session, subject: Subject, department_id: int) -> None:
         department = get_department(session, department_id)

@@ -20,6 +20,8 @@ EVENTS = {
     "resource_retired": _("已销毁"),
     "server_certificate_signed": _("已签发服务器证书"),
     "resource_retired_without_backup": _("未备份即销毁"),
+    "archive_uploaded": _("上传应用包"),
+    "archive_deleted": _("删除长期未用的应用包"),
     "backup_asked": _("要求备份"),
     "backup_taken": _("备份完成"),
     "backup_failed": _("备份失败"),

@@ -39,6 +39,25 @@ def bytes_of(session: Session, department_id: int) -> int:
     return int(session.scalar(sa.select(total).where(Upload.department_id == department_id)) or 0)
 
 
+def lock(session: Session) -> None:
+    """Until the transaction ends nobody else notes or deletes an upload: what two departments have
+    alike is one file, which must not go while the other's row comes."""
+    if session.get_bind().dialect.name == "postgresql":  # SQLite has one writer anyway
+        session.execute(sa.text("LOCK TABLE upload IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def uploaded_before(session: Session, moment: datetime) -> list[Upload]:
+    return list(
+        session.scalars(sa.select(Upload).where(Upload.uploaded_at < moment).order_by(Upload.id))
+    )
+
+
+def is_noted(session: Session, sha256: str) -> bool:
+    """Whether any department has it."""
+    found = sa.select(sa.exists().where(Upload.sha256 == sha256))
+    return bool(session.scalar(found))
+
+
 def note_upload(
     session: Session,
     draft: Draft,

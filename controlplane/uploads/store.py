@@ -6,14 +6,16 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 CHUNK_BYTES = 256 * 1024
 DRAFT_PREFIX = ".new-"
+DRAFT_MAX_AGE_S = 24 * 3600
 
 
 class Readable(Protocol):
@@ -85,3 +87,10 @@ class UploadStore:
 
     def remove(self, sha256: str) -> None:
         self.path(sha256).unlink(missing_ok=True)
+
+    def remove_old_drafts(self) -> None:
+        """What a process that was killed had begun to take in, once it is a day old."""
+        for draft in self.folder.glob(f"{DRAFT_PREFIX}*"):
+            with suppress(FileNotFoundError):  # its process has just ended well
+                if time.time() - draft.stat().st_mtime > DRAFT_MAX_AGE_S:
+                    draft.unlink()

@@ -10,27 +10,12 @@ import sqlalchemy as sa
 
 from controlplane import audit
 from controlplane.audit import AuditEvent, AuditSeal
-from controlplane.ticks import Ticks
+from controlplane.serving import ticks_of
 from tests.factories import City
 
 
 def seal(city: City) -> int:
-    control_plane = city.control_plane
-    ticks = Ticks(
-        control_plane.db,
-        control_plane.operations,
-        control_plane.custody,
-        control_plane.leases,
-        control_plane.upgrading,
-        control_plane.certifying,
-        control_plane.disks,
-        control_plane.utilisation,
-        control_plane.settings,
-        {},
-        city.clock,
-        "test:1",
-    )
-    return ticks.seal_audit()
+    return ticks_of(city.control_plane, {}, "test:1").seal_audit()
 
 
 def verify(city: City) -> tuple[int, int | None]:

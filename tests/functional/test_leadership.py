@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from controlplane.leadership import lead
+from controlplane.serving import ticks_of
 from controlplane.ticks import Ticks
 from tests.factories import City
 from tests.functional.concurrently import at_once
@@ -53,20 +54,7 @@ def test_only_the_leader_fires_a_tick_and_a_tick_that_fails_ends_nothing(city: C
     control_plane = city.control_plane
 
     def ticks(holder: str) -> Ticks:
-        return Ticks(
-            control_plane.db,
-            control_plane.operations,
-            control_plane.custody,
-            control_plane.leases,
-            control_plane.upgrading,
-            control_plane.certifying,
-            control_plane.disks,
-            control_plane.utilisation,
-            control_plane.settings,
-            {},
-            city.clock,
-            holder,
-        )
+        return ticks_of(control_plane, {}, holder)
 
     fired: list[str] = []
 

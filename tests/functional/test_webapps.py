@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from flask import Flask
 
 from controlplane.app import create_app
+from controlplane.approval.rules import Decision
 from controlplane.errors import Forbidden, InvalidInput, NotFound
 from controlplane.pipeline import Ask
 from controlplane.reports import requests as request_reports
@@ -67,6 +69,50 @@ def test_a_department_s_uploads_are_bounded(hall: Hall) -> None:
         hall.upload(incompressible())
     assert [fault.code for fault in refused.value.faults] == ["upload_department_full"]
     assert len(hall.kept()) == 4
+
+
+def test_what_nobody_has_named_for_long_is_deleted(hall: Hall) -> None:
+    first = hall.upload(archive("<p>first"))
+    application = hall.application(archive=first)
+    second = hall.upload(archive("<p>second"))
+    hall.change(application, "deploy", archive=second)
+    shared = archive("<p>of two departments")
+    both = hall.upload(shared)
+    assert hall.upload(shared, "zhaoguodong") == both
+    returned = hall.upload(archive("<p>returned"))
+    asked = {"system_name": "低保", "plan": "small", "archive": returned}
+    pipeline, limin = hall.city.control_plane.pipeline, hall.city.person("limin")
+    request_id = pipeline.submit_request(limin, Ask("webapp", "provision", "internet", asked))
+    hall.city.decide("zhangjing", request_id, Decision.RETURN, "请补充材料")
+    uploads, clock = hall.city.control_plane.uploads, hall.city.clock
+
+    clock.advance(days=29)
+    assert uploads.delete_unused() == 0
+    assert hall.upload(shared) == both  # once more, and so it counts from today
+    clock.advance(days=2)
+    assert uploads.delete_unused() == 1, "the other department's"
+    assert set(hall.kept()) == {first, second, both, returned}, "one file, one still has it"
+    clock.advance(days=30)
+    assert uploads.delete_unused() == 1
+    assert set(hall.kept()) == {first, second, returned}, "in use, left behind, asked for"
+
+    pipeline.withdraw_request(limin, request_id, "不再需要")
+    operations = hall.city.control_plane.operations
+    operations.retire_now(hall.city.person("chengang"), application, "低保")
+    hall.carry_out()
+    assert uploads.delete_unused() == 3
+    assert (hall.kept(), uploads.delete_unused()) == ([], 0)
+
+
+def test_what_a_killed_process_had_begun_to_take_in_goes(hall: Hall) -> None:
+    uploads = hall.city.control_plane.uploads
+    hall.upload(archive())
+    old, new = (uploads.store.folder / f".new-{name}" for name in ("old", "new"))
+    for draft in (old, new):
+        draft.touch()
+    os.utime(old, (time.time() - 90_000,) * 2)
+    uploads.delete_unused()
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 def test_only_an_applicant_uploads_and_for_their_own(hall: Hall) -> None:
