@@ -105,3 +105,58 @@ def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) 
         left = one.outputs["database"]
         assert ask(admin, f"SELECT User FROM user WHERE User LIKE '{left}%'") == []  # noqa: S608
         assert ask(admin, f"SHOW DATABASES LIKE '{left}'") == []
+
+
+def test_further_accounts_read_or_write_and_go_with_the_instance(
+    inventory: Path, tmp_path: Path
+) -> None:
+    ours = instance(inventory, tmp_path, ODD_PASSWORD)
+    theirs = instance(inventory, tmp_path, "another-secret")
+    server, name = ours.server, ours.outputs["database"]
+    ask(of(ours), "CREATE TABLE household (id int)")
+    ask(of(ours), "INSERT INTO household VALUES (1)")
+
+    ours.run("add_account", {"account": "report", "rights": "read"}, "read'er")
+    ours.run("add_account", {"account": "intake", "rights": "write"}, "in-take")
+    assert [a["name"] for a in ours.outputs["accounts"]] == ["report", "intake"]
+    reader = connect(server, f"{name}_report", "read'er", name)
+    assert ask(reader, "SELECT id FROM household") == [(1,)]
+    for attempt in ("INSERT INTO household VALUES (2)", "CREATE TABLE mine (id int)"):
+        with pytest.raises(pymysql.MySQLError, match=r"(?i)denied"):
+            ask(reader, attempt)
+    with pytest.raises(pymysql.OperationalError, match=r"(?i)denied"):
+        connect(server, f"{name}_report", "read'er", theirs.outputs["database"])
+    writer = connect(server, f"{name}_intake", "in-take", name)
+    ask(writer, "CREATE VIEW poor AS SELECT id FROM household")
+
+    ours.run("account_password", {"account_there": "report"}, "newer")
+    with pytest.raises(pymysql.OperationalError, match=r"(?i)denied"):
+        connect(server, f"{name}_report", "read'er", name)
+    reader = connect(server, f"{name}_report", "newer", name)
+
+    ours.run("power_off")
+    with pytest.raises(pymysql.MySQLError):
+        ask(reader, "SELECT 1")
+    with pytest.raises(pymysql.OperationalError, match="max_user_connections"):
+        connect(server, f"{name}_report", "newer", name)
+    ours.run("power_on")
+    connect(server, f"{name}_report", "newer", name).close()
+
+    ours.run("remove_account", {"account_there": "intake"})
+    assert [a["name"] for a in ours.outputs["accounts"]] == ["report"]
+    with pytest.raises(pymysql.MySQLError):
+        ask(writer, "SELECT 1")
+    with pytest.raises(pymysql.OperationalError, match="locked"):
+        connect(server, f"{name}_intake", "in-take", name)
+    assert ask(of(ours), "SELECT id FROM poor") == [(1,)], "what it made runs in its name"
+    ours.run("add_account", {"account": "intake", "rights": "read"}, "again")
+    again = connect(server, f"{name}_intake", "again", name)
+    with pytest.raises(pymysql.MySQLError, match=r"(?i)denied"):
+        ask(again, "INSERT INTO household VALUES (3)")
+
+    admin = connect(server, server["service_admin_user"], server["password"], "mysql")
+    for one in (ours, theirs):
+        one.run("retire")
+        left = one.outputs["database"]
+        assert ask(admin, f"SELECT User FROM user WHERE User LIKE '{left}%'") == []  # noqa: S608
+        assert ask(admin, f"SHOW DATABASES LIKE '{left}'") == []
