@@ -1,9 +1,9 @@
-"""What the data of shared plans take on their servers: measured, told, held to the plan."""
+"""What resources' data take of what they hold: measured, told, held to the plan."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,7 +23,7 @@ from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.filling import DiskLevel, event_of, level_of
 from controlplane.provisioning.models import Job, Resource, ResourceDisk
 from controlplane.provisioning.rules import JobState, ResourceState
-from controlplane.readings import DiskReading
+from controlplane.readings import DiskReading, Measured
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,9 @@ HELD_AGAIN_AFTER = timedelta(hours=1)
 class ReadsDisks(Protocol):
     """A cloud that tells what each resource's data take."""
 
-    def disk_readings(self) -> dict[str, DiskReading]:
-        """By resource id. Errors: CloudUnavailable, CloudRefused."""
+    def disk_readings(self, resources: Sequence[Measured]) -> dict[str, DiskReading]:
+        """By resource id, also of others than `resources`. Errors: CloudUnavailable,
+        CloudRefused."""
 
 
 class Disks:
@@ -55,15 +56,27 @@ class Disks:
         with self.db.read() as session:
             named = session.scalars(sa.select(Pool.cloud).where(Pool.active.is_(True)).distinct())
             readers = {c: clouds[c] for c in named if isinstance(clouds.get(c), ReadsDisks)}
+            measured = {cloud: self._measured(session, cloud) for cloud in readers}
         kept = 0
         for cloud, reader in readers.items():
             try:
-                readings = reader.disk_readings()
+                readings = reader.disk_readings(measured[cloud])
             except (CloudUnavailable, CloudRefused) as error:
                 log.warning("disks of %s: %s", cloud, error.params.get("reason", error))
                 continue
             kept += sum(self.keep(resource_id, r) for resource_id, r in sorted(readings.items()))
         return kept
+
+    def _measured(self, session: Session, cloud: str) -> list[Measured]:
+        services = [code for code, each in self.catalogue.known.items() if each.disk is not None]
+        rows = session.execute(
+            sa.select(Resource.id, Resource.outputs)
+            .join(Pool, Pool.code == Resource.pool_code)
+            .where(
+                Pool.cloud == cloud, Resource.service.in_(services), Resource.state.in_(MEASURED)
+            )
+        )
+        return [Measured(row.id, row.outputs or {}) for row in rows]
 
     def keep(self, resource_id: str, reading: DiskReading) -> bool:
         """One reading: what it says of the plan, and a run where the server does not do yet what
@@ -104,6 +117,8 @@ class Disks:
         return service.disk_of(resource.spec) if service and resource else None
 
     def _hold(self, session: Session, resource_id: str, plan: DiskPlan) -> None:
+        if plan.held_with is None:
+            return
         resource = provisioning.lock_resource(session, resource_id)
         service = self.catalogue.of(resource)
         action = service.actions[plan.held_with]

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A resource whose data are to be measured, with what was delivered of it."""
+
+    resource_id: str
+    outputs: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

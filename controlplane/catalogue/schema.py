@@ -98,7 +98,7 @@ DISK: dict[str, Any] = {
         "held_with": CODE,
         "engines": {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
     },
-    "required": ["dimension", "near_percent", "critical_percent", "held_with", "engines"],
+    "required": ["dimension", "near_percent", "critical_percent", "engines"],
     "additionalProperties": False,
 }
 

@@ -99,14 +99,14 @@ class BackupPlan:
 @dataclass(frozen=True)
 class DiskPlan:
     """Which part of the capacity a resource's data fill, from which shares on somebody is told, and
-    the internal action that closes or opens it for writing. Only what stands on one of
-    `engines`."""
+    the internal action that closes or opens it for writing; None where what it stands on refuses by
+    itself. Only what stands on one of `engines`."""
 
     dimension: str
     near_percent: int
     critical_percent: int
-    held_with: str
     engines: tuple[str, ...]
+    held_with: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
 import keystoneauth1.exceptions as auth_errors
 import openstack
@@ -15,6 +16,7 @@ from openstack.connection import Connection
 from controlplane.access import Access
 from controlplane.drivers.ssh import announced_keys, fingerprint, prove_host_key
 from controlplane.errors import CloudRefused, CloudUnavailable
+from controlplane.readings import DiskReading, Measured
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,7 +26,10 @@ API_TIMEOUT_SECONDS = 30
 PROBE_TIMEOUT_SECONDS = 5
 PROBED_SERVICES = ("compute", "network", "block-storage")
 #: Asked where the cloud's catalogue names them.
-PROBED_IF_THERE = ("object-store",)
+OBJECT_STORE = "object-store"
+PROBED_IF_THERE = (OBJECT_STORE,)
+#: Headers of a container: whose it is, as its playbook writes it, and what is stored in it.
+BUCKET_OF, BUCKET_BYTES = "X-Container-Meta-Egov-Resource-Id", "X-Container-Bytes-Used"
 PROOF_TIMEOUT_SECONDS = 180
 #: A property of images: what machines of them are for.
 PURPOSE = "egov_purpose"
@@ -115,6 +120,25 @@ class OpenStackCloud:
             if (i.disk_format or "") not in ("aki", "ari") and PURPOSE not in i.properties
         ]
         return capacity, sorted(images, key=lambda i: i["name"])
+
+    @_speaks_our_errors
+    def disk_readings(self, resources: Sequence[Measured]) -> dict[str, DiskReading]:
+        """What is stored in the containers of object storage; a container that is not there, or is
+        another's, has none. It refuses by itself what its quota does not take."""
+        buckets = [r for r in resources if "container" in r.outputs]
+        found: dict[str, DiskReading] = {}
+        if not buckets:
+            return found
+        admin = self._connection()
+        own_account = admin.session.get_endpoint(service_type=OBJECT_STORE) or ""
+        for bucket in buckets:
+            account = f"AUTH_{bucket.outputs['project_id']}"
+            container = quote(bucket.outputs["container"], safe="")
+            address = f"{own_account.rpartition('/')[0]}/{account}/{container}"
+            headers = admin.session.head(address, raise_exc=False).headers
+            if headers.get(BUCKET_OF) == bucket.resource_id:
+                found[bucket.resource_id] = DiskReading(int(headers[BUCKET_BYTES]), False)
+        return found
 
     @staticmethod
     def _compute_capacity(admin: Connection, availability_zone: str) -> dict[str, int]:

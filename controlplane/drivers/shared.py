@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import psycopg
 from controlplane.access import Access
 from controlplane.drivers.inventory import hosts_of
 from controlplane.errors import CloudRefused, CloudUnavailable
-from controlplane.readings import DiskReading
+from controlplane.readings import DiskReading, Measured
 
 CONNECT_TIMEOUT_SECONDS = 5
 
@@ -54,7 +54,7 @@ class SharedServices:
             except OSError as error:
                 raise CloudUnavailable(reason=f"{name} at {address[0]}: {error}") from error
 
-    def disk_readings(self) -> dict[str, DiskReading]:
+    def disk_readings(self, _resources: Sequence[Measured]) -> dict[str, DiskReading]:
         """What the data of each resource take on the PostgreSQL servers, which carry its id as
         their comment. Errors: CloudUnavailable."""
         found: dict[str, DiskReading] = {}

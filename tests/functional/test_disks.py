@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,7 +15,7 @@ from controlplane.errors import CloudUnavailable
 from controlplane.pipeline import Ask
 from controlplane.provisioning.filling import GIB
 from controlplane.provisioning.models import ResourceDisk
-from controlplane.readings import DiskReading
+from controlplane.readings import DiskReading, Measured
 from tests.functional.api_fixtures import make_api
 from tests.functional.depot import Depot
 from tests.functional.test_ui_pages import lint, sign_in
@@ -28,7 +29,7 @@ class Server:
     closed: set[str] = field(default_factory=set)
     is_away: bool = False
 
-    def disk_readings(self) -> dict[str, DiskReading]:
+    def disk_readings(self, _resources: Sequence[Measured]) -> dict[str, DiskReading]:
         if self.is_away:
             raise CloudUnavailable(reason="away")
         return {r: DiskReading(used, r in self.closed) for r, used in self.used.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import sqlalchemy as sa
 
 from controlplane import messages
 from controlplane.admission.models import Pool
+from controlplane.app import create_app
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
+from controlplane.provisioning.filling import GIB
 from controlplane.provisioning.models import DepartmentSite, Resource
+from controlplane.readings import DiskReading, Measured
 from tests.factories import City, make_city
 from tests.functional.depot import SERVICES, open_city
+from tests.functional.test_ui_pages import lint, sign_in
 
 OUTPUTS = {
     "container": "files-abcdef",
@@ -100,6 +105,44 @@ def test_it_lies_in_the_departments_one_project(shipped: City) -> None:
     with shipped.control_plane.db.read() as session:
         (site,) = session.scalars(sa.select(DepartmentSite)).all()
     assert (site.engine, site.project) == ("openstack", "egov-civil-affairs-internet")
+
+
+@dataclass
+class Store:
+    """A cloud with object storage as the tick sees it."""
+
+    used_bytes: int
+    asked: list[Measured] = field(default_factory=list)
+
+    def disk_readings(self, resources: Sequence[Measured]) -> dict[str, DiskReading]:
+        self.asked = list(resources)
+        return {r.resource_id: DiskReading(self.used_bytes, False) for r in resources}
+
+
+def test_what_is_stored_is_measured_told_and_held_by_the_store_itself(shipped: City) -> None:
+    resource = ordered(shipped)
+    disks, store = shipped.control_plane.disks, Store(12 * GIB)
+    (cloud,) = {pool.cloud for pool in pools_of(shipped) if pool.code == resource.pool_code}
+    assert disks.measure({cloud: store}) == 1
+    (asked_for,) = store.asked
+    assert (asked_for.resource_id, asked_for.outputs["container"]) == (
+        resource.id,
+        OUTPUTS["container"],
+    )
+    browsing = sign_in(create_app(shipped.control_plane), "limin")
+    page = browsing.get(f"/resources/{resource.id}").text
+    assert (lint(page), "12\u00a0GiB" in page, "存满后拒绝写入" in page) == ([], True, False)
+    for used in (96 * GIB, 101 * GIB):
+        store.used_bytes = used
+        disks.measure({cloud: store})
+        page = browsing.get(f"/resources/{resource.id}").text
+        assert ("存满后拒绝写入" in page, "TRUNCATE" in page) == (True, False)
+    assert shipped.control_plane.delivery.claim("test:1") is None, "there is nothing to run"
+
+
+def pools_of(city: City) -> list[Pool]:
+    with city.control_plane.db.read() as session:
+        return list(session.scalars(sa.select(Pool)))
 
 
 def test_its_quota_is_held_in_the_pool_and_metered_until_it_is_gone(shipped: City) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
+from controlplane.drivers.openstack import OpenStackCloud
+from controlplane.readings import Measured
 from tests.integration.buckets import Bucket, Keys, left_of, said
 from tests.integration.live_city import connect
 
@@ -75,6 +77,13 @@ def test_keys_reach_their_own_container_and_nothing_else(
     mine, theirs = (bucket.keys for bucket in buckets)
     assert mine.put("目录/a.txt", b"mine") == theirs.put("b.txt", b"theirs") == "ok"
     assert mine.get("目录/a.txt") == b"mine"
+    asked = [Measured(bucket.resource_id, bucket.keys.outputs) for bucket in buckets]
+    gone = Measured("1f0e7c00-0000-4000-8000-000000000000", mine.outputs)
+    readings = OpenStackCloud("lab", cloud_entry).disk_readings([*asked, gone])
+    assert {r: reading.used_bytes for r, reading in readings.items()} == {
+        buckets[0].resource_id: len(b"mine"),
+        buckets[1].resource_id: len(b"theirs"),
+    }
     assert (mine.fetched("目录/a.txt"), theirs.fetched("b.txt")) == (200, 200)
     assert mine.put("c", b"x", bucket=theirs.bucket) in ("AccessDenied", "NoSuchBucket")
     assert mine.may_read("b.txt", bucket=theirs.bucket) in ("AccessDenied", "NoSuchBucket")

@@ -204,7 +204,7 @@ def query_at(made: Instance, other: str, account: str, password: str) -> None:
 
 def test_a_full_database_is_read_only_until_its_plan_is_larger(database: Instance) -> None:
     def reading() -> DiskReading:
-        return SharedServices(database.inventory).disk_readings()[database.resource_id]
+        return SharedServices(database.inventory).disk_readings([])[database.resource_id]
 
     query(database, "CREATE TABLE filled AS SELECT generate_series(1, 100) AS id")
     assert reading().used_bytes > 1 << 20
