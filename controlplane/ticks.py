@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 POOL_READ_SECONDS = 60
 RETENTION_SECONDS = 60
+UPLOAD_SECONDS = 3600
 DISK_SECONDS = 60
 USE_SECONDS = 60
 
@@ -91,7 +92,7 @@ class Ticks:
             (self.refresh_lists, every),
             (self.drill_due, every),
             (self.delete_expired_backups, RETENTION_SECONDS),
-            (self.delete_unused_uploads, RETENTION_SECONDS),
+            (self.delete_unused_uploads, UPLOAD_SECONDS),
             (self.read_pools, POOL_READ_SECONDS),
             (self.measure_disks, DISK_SECONDS),
             (self.sample_use, USE_SECONDS),
