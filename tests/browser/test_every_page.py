@@ -1,7 +1,8 @@
 """Every page at both widths: heading, title, labels, no sideways scroll.
 
 Each is opened as by one person, every other one in English; with `--thorough`, as by everybody who
-finds something else on it, in both languages.
+finds something else on it, in both languages, and with a database, an application or an upgrade on
+it.
 """
 
 from __future__ import annotations
@@ -216,6 +217,7 @@ def test_pages(browser: Browser, site: Site, visits: Visits) -> None:
     assert stumbles_on(browser, site, visits(PAGES), prepared(site)) == []
 
 
+@pytest.mark.thorough
 def test_pages_of_a_database(browser: Browser, depot: Depot, visits: Visits) -> None:
     database = depot.database()
     backup = depot.backed_up(database)
@@ -230,6 +232,7 @@ def test_pages_of_a_database(browser: Browser, depot: Depot, visits: Visits) -> 
         assert stumbles_on(browser, site, visits(DATABASE_PAGES), names) == []
 
 
+@pytest.mark.thorough
 def test_pages_of_an_application(browser: Browser, hall: Hall, visits: Visits) -> None:
     with_pods(hall.city)
     database = hall.ask("postgresql", plan="small", database_name="dibao")
@@ -241,6 +244,7 @@ def test_pages_of_an_application(browser: Browser, hall: Hall, visits: Visits) -
         assert stumbles_on(browser, site, visits(APPLICATION_PAGES), names) == []
 
 
+@pytest.mark.thorough
 def test_pages_of_an_upgrade(
     browser: Browser, tmp_path: Path, sample_url: str, visits: Visits
 ) -> None:

@@ -168,17 +168,3 @@ def test_a_cloud_that_is_not_in_the_clouds_file_is_named(workshop: Workshop) -> 
     job = workshop.ended()
     assert job.state == "failed"
     assert "in the clouds file" in job.error
-
-
-@any_database
-def test_never_more_plays_at_once_than_the_settings_say(workshop: Workshop) -> None:
-    workshop.city.control_plane.settings.playbook_runs_max = 2
-    workshop.put("waits")
-    for _ in range(3):
-        workshop.order()
-    workshop.start()
-    eventually(lambda: len(workshop.notes()) == 2)
-    runs = [c for c in workshop.processes_of_plays() if "ansible_runner" in c]
-    assert len(runs) == 2, runs
-    (workshop.services / "go").touch()
-    eventually(lambda: workshop.notes().count("done") == 3)

@@ -48,26 +48,6 @@ def test_a_vm_with_a_volume_and_an_address_is_what_was_asked_for_until_it_is_des
     assert city.intervals(resource_id, "vcpu") == [(1, False)]
 
 
-def test_a_vm_grows_and_shrinks_and_its_volumes_grow_and_become_more(city: LiveCity) -> None:
-    resource_id = city.delivered_vm(data_volumes=[{"size_gib": 5, "type": "standard"}])
-    server_id, volume_id = city.server(resource_id).id, city.volumes(resource_id)[0].id
-    grown = [{"size_gib": 8, "type": "standard"}, {"size_gib": 3, "type": "ssd"}]
-    city.fulfilled(city.change(resource_id, plan="large", data_volumes=grown))
-    server = city.server(resource_id)
-    assert (server.id, server.status, server.flavor["vcpus"]) == (server_id, "ACTIVE", 4)
-    volumes = city.volumes(resource_id)
-    assert [(v.size, v.volume_type, v.status) for v in volumes] == [
-        (8, "standard", "in-use"),
-        (3, "ssd", "in-use"),
-    ]
-    assert volumes[0].id == volume_id, "the data is where it was"
-    assert city.resource(resource_id).capacity["vcpu"] == 4
-    city.fulfilled(city.change(resource_id, plan="standard"))
-    server = city.server(resource_id)
-    assert (server.id, server.status, server.flavor["vcpus"]) == (server_id, "ACTIVE", 2)
-    assert city.intervals(resource_id, "vcpu") == [(1, False), (4, False), (2, True)]
-
-
 def test_a_department_is_set_up_once_for_orders_that_come_at_once_and_sees_its_own_only(
     city: LiveCity,
 ) -> None:

@@ -1,5 +1,5 @@
-"""A worker whose plays hang, whose cloud is away, or that dies itself: on PostgreSQL, with real
-processes."""
+"""A worker with more to do than it may at once, whose plays hang, whose cloud is away, or that dies
+itself: on PostgreSQL, with real processes."""
 
 from __future__ import annotations
 
@@ -139,3 +139,16 @@ def test_a_cloud_that_cannot_be_entered_now_costs_the_order_no_try(workshop: Wor
     assert workshop.job().attempts_max - workshop.job().attempt >= 2
     cloud.lets_nobody_in = False
     assert workshop.ended().state == "succeeded"
+
+
+def test_never_more_plays_at_once_than_the_settings_say(workshop: Workshop) -> None:
+    workshop.city.control_plane.settings.playbook_runs_max = 2
+    workshop.put("waits")
+    for _ in range(3):
+        workshop.order()
+    workshop.start()
+    eventually(lambda: len(workshop.notes()) == 2)
+    runs = [c for c in workshop.processes_of_plays() if "ansible_runner" in c]
+    assert len(runs) == 2, runs
+    (workshop.services / "go").touch()
+    eventually(lambda: workshop.notes().count("done") == 3)
