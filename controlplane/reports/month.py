@@ -119,19 +119,15 @@ def month_of(session: Session, subject: Subject, year: int, month: int, now: dat
     segments = load_segments(session)
     cost: dict[tuple[int, str], int] = defaultdict(int)
     unit_seconds: dict[tuple[int, str], int] = defaultdict(int)
-    counted: dict[int, set[str]] = defaultdict(set)
-    # A city has tens of thousands of lines a month: nothing is done here that can be done after.
     for window, prices in _priced_windows(segments, start, until).items():
-        for department_id, resource_id, item, units in _held(session, window, prices, scope):
-            key = (department_id, item)
-            units = int(units)
-            cost[key] += cost_micro_yuan(units, prices[item])
-            unit_seconds[key] += units
-            counted[department_id].add(resource_id)
+        for department_id, item, units, lines in _held(session, window, prices, scope):
+            cost[department_id, item] += lines * cost_micro_yuan(int(units), prices[item])
+            unit_seconds[department_id, item] += lines * int(units)
     names = {d.id: d for d in session.scalars(sa.select(Department))}
+    counted = _resources_held(session, (start, until), scope)
     totals = {
-        department_id: DepartmentMonth(names[department_id], resources=len(resources))
-        for department_id, resources in counted.items()
+        department_id: DepartmentMonth(names[department_id], resources=counted[department_id])
+        for department_id, _ in cost
     }
     for (department_id, item), micro_yuan in cost.items():
         total = totals[department_id]
@@ -181,27 +177,46 @@ def _held(
     items: Iterable[str],
     scope: sa.ColumnElement[bool],
 ) -> Iterable[Any]:
-    """(department, resource, item, quantity x seconds) within a window: what one line is made of.
+    """(department, item, quantity x seconds, how many lines of so much) within a window.
 
-    Added up by the database, for a city has tens of thousands of lines a month.
+    A line is what a resource held of an item. Added up by the database, lines of the same amount
+    told once: a city has tens of thousands a month, and most resources live all of it.
     """
     start, until = window
     t0 = sa.case((UsageInterval.t0 > start, UsageInterval.t0), else_=start)
     t1 = sa.case((UsageInterval.t1 < until, UsageInterval.t1), else_=until)
-    return session.execute(
+    lines = (
         sa.select(
             UsageInterval.department_id,
-            UsageInterval.resource_id,
             UsageInterval.item,
-            sa.func.sum(UsageInterval.quantity * (t1 - t0)),
+            sa.func.sum(UsageInterval.quantity * (t1 - t0)).label("units"),
         )
-        .where(
-            UsageInterval.item.in_(list(items)),
-            UsageInterval.t0 < until,
-            sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
-            scope,
-        )
+        .where(UsageInterval.item.in_(list(items)), *_within(window), scope)
         .group_by(UsageInterval.department_id, UsageInterval.resource_id, UsageInterval.item)
+        .subquery()
+    )
+    alike = (lines.c.department_id, lines.c.item, lines.c.units)
+    return session.execute(sa.select(*alike, sa.func.count()).group_by(*alike))
+
+
+def _resources_held(
+    session: Session, window: tuple[int, int], scope: sa.ColumnElement[bool]
+) -> dict[int, int]:
+    """How many resources of each department held something within a window."""
+    resources = sa.func.count(UsageInterval.resource_id.distinct())
+    rows = session.execute(
+        sa.select(UsageInterval.department_id, resources)
+        .where(*_within(window), scope)
+        .group_by(UsageInterval.department_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _within(window: tuple[int, int]) -> tuple[sa.ColumnElement[bool], ...]:
+    start, until = window
+    return (
+        UsageInterval.t0 < until,
+        sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
     )
 
 
