@@ -89,7 +89,7 @@ def _usages(
     session: Session, window: tuple[int, int], *conditions: sa.ColumnElement[bool]
 ) -> dict[tuple[int, str], list[Usage]]:
     """Usage cut to the window, by (department, resource)."""
-    start, until = window
+    _, until = window
     rows = session.execute(
         sa.select(
             UsageInterval.department_id,
@@ -98,11 +98,7 @@ def _usages(
             UsageInterval.quantity,
             UsageInterval.t0,
             UsageInterval.t1,
-        ).where(
-            UsageInterval.t0 < until,
-            sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
-            *conditions,
-        )
+        ).where(*_within(window), *conditions)
     )
     grouped: dict[tuple[int, str], list[Usage]] = defaultdict(list)
     for department_id, resource_id, item, quantity, t0, t1 in rows:
@@ -320,11 +316,7 @@ def _summed_usages(
     t1 = sa.case((UsageInterval.t1 < until, UsageInterval.t1), else_=until)
     rows = session.execute(
         sa.select(UsageInterval.item, sa.func.sum(UsageInterval.quantity), t0, t1)
-        .where(
-            UsageInterval.t0 < until,
-            sa.or_(UsageInterval.t1.is_(None), UsageInterval.t1 > start),
-            *conditions,
-        )
+        .where(*_within(window), *conditions)
         .group_by(UsageInterval.item, t0, t1)
     )
     return [Usage(item, int(quantity), first, last) for item, quantity, first, last in rows]
