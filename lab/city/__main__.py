@@ -13,6 +13,7 @@ from rich.console import Console
 from lab.city import whole
 from lab.city.application_story import ApplicationStory
 from lab.city.database_story import DatabaseStory
+from lab.city.findings import last_words
 from lab.city.server import Server, load_settings, server_of
 from lab.city.story import Story, print_people
 from lab.command_line import as_json
@@ -20,6 +21,7 @@ from lab.command_line import run as run_command
 from lab.errors import LabError
 from lab.kubernetes import builds, cluster, paths
 from lab.openstack import cloud
+from lab.openstack import paths as openstack_paths
 from lab.progress import Progress
 from lab.services import endpoints, shared
 from lab.settings import Settings
@@ -58,8 +60,11 @@ def run(once: bool) -> None:
         Story(server, server.var_dir / "keys", console).tell()
         _second_story(server)
     except LabError as error:
+        words = last_words(server.var_dir, openstack_paths.paths_of(settings)) if server else []
+        _stop(server, once)  # before it is told why: what is read last is the reason
+        for line in words:
+            console.print(f"  {line}", style="dim", markup=False)
         console.print(f"[red]error:[/] {error}", markup=True)
-        _stop(server, once)
         sys.exit(1)
     console.print(f"  自启动起 {time.monotonic() - started_s:.0f} s · since the start\n")
     if once:
