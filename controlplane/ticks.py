@@ -105,6 +105,9 @@ class Ticks:
                 id=tick.__name__,
                 coalesce=True,
                 max_instances=1,
+                # A busy machine is late by more than the second that is allowed by default, and
+                # what is due every minute or hour would be left out for so long.
+                misfire_grace_time=None,
                 next_run_time=self.clock(),
             )
         self._scheduler.start()

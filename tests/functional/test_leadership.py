@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from functools import partial
 
+from controlplane.clock import utc_now
 from controlplane.leadership import lead
 from controlplane.serving import ticks_of
 from controlplane.ticks import Ticks
@@ -73,3 +75,23 @@ def test_only_the_leader_fires_a_tick_and_a_tick_that_fails_ends_nothing(city: C
     ticks("a")._as_leader(broken)
     tick_of("a")
     assert fired == ["a", "broken", "a"]
+
+
+class CloudThatIsRead:
+    def __init__(self) -> None:
+        self.is_read = threading.Event()
+
+    def pool_facts(self, _availability_zone: str) -> tuple[dict[str, int], list[dict[str, str]]]:
+        self.is_read.set()
+        return {"vcpu": 1}, []
+
+
+def test_a_tick_whose_moment_a_busy_machine_has_missed_is_made_up_for(city: City) -> None:
+    cloud = CloudThatIsRead()
+    ticks = ticks_of(city.control_plane, {"lab": cloud}, "a")
+    assert city.clock() < utc_now() - timedelta(hours=1), "the first moment is long over"
+    ticks.start()
+    try:
+        assert cloud.is_read.wait(20), "what is due every minute was left out for a minute"
+    finally:
+        ticks.stop()
