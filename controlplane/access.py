@@ -43,9 +43,10 @@ _SSH_OPTIONS = {
 }
 
 
-def with_machine(access: Access, login: Login) -> Access:
+def with_machine(access: Access, login: Login, tools: Mapping[str, Path] | None = None) -> Access:
     """The same way into a cloud, and the way into one machine: the host `machine` is reached over
-    SSH, `database` stands for the server on it and is reached from here over the network."""
+    SSH, `database` stands for the server on it and is reached from here over the network, with the
+    engine's own client programs in the folders that `tools` names by engine."""
     by_ssh = {
         "ansible_connection": "ssh",
         "ansible_host": login.address,
@@ -59,6 +60,7 @@ def with_machine(access: Access, login: Login) -> Access:
     here = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "machine_tools": {engine: str(folder) for engine, folder in (tools or {}).items()},
     }
     inventory = {
         "machines": {"hosts": {"database": here}},

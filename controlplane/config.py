@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     second_person_days: int = Field(default=7, ge=1, le=365)
     tick_seconds: int = Field(default=10, ge=1)
     machines_answer: bool = True
+    #: Folders of client programs by engine, for servers on machines of their own.
+    machine_tools: dict[str, Path] = {}
     log_format: Literal["console", "json"] = "console"
 
     @field_validator("maintenance_window")

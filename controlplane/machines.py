@@ -157,6 +157,7 @@ def way_in(
     told = {
         "resource_id": machine.id,
         "address": address,
+        "data_gib": machine.spec["data_volumes"][0]["size_gib"],
         "outputs": machine.outputs,
         ADMIN_PASSWORD: secrets[ADMIN_PASSWORD],
         SERVER_KEY: secrets[SERVER_KEY],

@@ -70,11 +70,23 @@ def _supplies(
 def way_into_machine(
     session: Session, settings: Settings, job: Job, now: datetime
 ) -> tuple[Login | None, dict[str, Any], str]:
-    """For what runs on a machine of its own: the way in, `machine` for the run, and what is not
-    there. A destruction needs none: the machine goes with all that is on it."""
+    """For what runs on a machine of its own: the way in, `machine` for the run, in an exchange
+    `other_machine` beside it, and what is not there. A destruction needs none: the machine goes
+    with all that is on it."""
     machine_id = spec_of(job).get(MACHINE)
     if job.resource is None or not machine_id or job.action == "retire":
         return None, {}, ""
+    login, told, lack = _into(session, settings, machine_id, now)
+    if lack or "other_id" not in job.payload:
+        return login, {"machine": told}, lack
+    other = session.get_one(Resource, job.payload["other_id"])
+    _, other_told, lack = _into(session, settings, other.spec[MACHINE], now)
+    return login, {"machine": told, "other_machine": other_told}, lack
+
+
+def _into(
+    session: Session, settings: Settings, machine_id: str, now: datetime
+) -> tuple[Login | None, dict[str, Any], str]:
     machine = session.get_one(Resource, machine_id)
     try:
         login, told = way_in(session, settings, machine, now)
@@ -82,7 +94,7 @@ def way_into_machine(
         return None, {}, f"this deployment lacks {missing.params['what']}"
     except KeyError as missing:
         return None, {}, f"the machine {machine.number} has no {missing.args[0]} on record"
-    return login, {"machine": told}, ""
+    return login, told, ""
 
 
 def _upload(

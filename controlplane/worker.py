@@ -183,7 +183,7 @@ class Worker:
             self.delivery.wait_for_cloud(run, said)
             return
         if run.login is not None:
-            access = with_machine(access, run.login)
+            access = with_machine(access, run.login, self.settings.machine_tools)
         playbook_run = PlaybookRun(
             folder=folder,
             playbooks_dir=self.settings.playbooks_dir,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,6 +54,7 @@ class Server:
     kubeconfig: str = ""
     kubernetes_inventory: str = ""
     object_storage: bool = False
+    machine_tools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -72,6 +75,9 @@ class Server:
             "CONTROLPLANE_SHARED_INVENTORY": self.shared_inventory,
             "CONTROLPLANE_KUBECONFIG": self.kubeconfig,
             "CONTROLPLANE_KUBERNETES_INVENTORY": self.kubernetes_inventory,
+            "CONTROLPLANE_MACHINE_TOOLS": json.dumps(dict(self.machine_tools))
+            if self.machine_tools
+            else "",
         }
         return {
             **kept,
@@ -180,6 +186,7 @@ def server_of(configured: Settings, clouds_yaml: str, machines_answer: bool) -> 
         clouds_yaml=clouds_yaml,
         machines_answer=machines_answer,
         shared_inventory=str(endpoints.inventory_file(configured)),
+        machine_tools=endpoints.client_programs(configured),
         object_storage=not object_storage.absence(openstack_paths.paths_of(configured)),
         **_told_of_kubernetes(configured),
     )

@@ -49,6 +49,11 @@ def endpoints(settings: Settings) -> list[Endpoint]:
     ]
 
 
+def client_programs(settings: Settings) -> dict[str, str]:
+    """Folders of client programs on the control plane's own host, by engine."""
+    return {each.engine: each.tools for each in endpoints(settings)}
+
+
 def inventory(found: list[Endpoint]) -> dict[str, Any]:
     """An Ansible inventory: the group `shared_services`, one host for each engine.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,15 @@ from tests.factories import City, open_city
 SERVICES = CHECKOUT / "playbooks" / "services"
 CONTENT = b"age-encryption.org/v1 rows"
 MANIFEST = {"sha256": hashlib.sha256(CONTENT).hexdigest(), "rows": 3, "tables": {}, "objects": {}}
+
+
+def written(run: Run, now: datetime) -> dict[str, Any]:
+    """An archive in the place that the run names, and what is reported of it."""
+    path = Path(run.extravars["archive"]["path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CONTENT)
+    told = {"taken_at": now.isoformat(), "size_bytes": len(CONTENT), "manifest": MANIFEST}
+    return {"backup": told}
 
 
 @dataclass
@@ -73,13 +83,8 @@ class Depot:
 
     def outputs(self, run: Run) -> dict[str, Any]:
         """What the playbook of a run does and reports."""
-        now = self.city.clock()
         if run.action == "backup":
-            path = Path(run.extravars["archive"]["path"])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(CONTENT)
-            told = {"taken_at": now.isoformat(), "size_bytes": len(CONTENT), "manifest": MANIFEST}
-            return {"backup": told}
+            return written(run, self.city.clock())
         if run.action == "drill":
             told = {"rows": 3, "recovery_time_seconds": 1.5, "differences": self.differences}
             return {"drill": told}

@@ -21,6 +21,7 @@ from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job, Resource
 from tests.factories import City, FrozenClock, open_city
+from tests.functional.depot import written
 from tests.functional.test_changes import ask_for, books_are_right, request_state
 
 PLAN = {"vcpu": 1, "memory_mib": 2048, "storage_gib.standard": 30}
@@ -231,6 +232,9 @@ def test_the_machine_goes_last_and_only_with_what_runs_on_it(city: City) -> None
     assert states(city, machine_id, database_id) == ["active", "retiring"]
     city.clock.advance(days=8)
     operations.destroy_due()
+    last = claim(city, "backup", "postgresql")
+    assert (last.login is not None, last.extravars["machine"]["data_gib"]) == (True, 20)
+    city.control_plane.delivery.complete(last, written(last, city.clock()))
     run = claim(city, "retire", "postgresql")
     assert run.login is None, "nothing is to be done on a machine that goes as a whole"
     city.control_plane.delivery.complete(run, {})
@@ -258,6 +262,17 @@ def test_actions_of_the_database_reach_it_and_it_stays_on_its_machine(city: City
     city.control_plane.delivery.complete(run, {})
     database = read(city, database_id)
     assert (database.parent_id, database.spec["machine"]) == (machine_id, machine_id)
+
+
+def test_two_that_exchange_their_data_are_both_reached(city: City) -> None:
+    one_id, _ = delivered(city)
+    other_id, other_machine_id = delivered(city)
+    limin = city.person("limin")
+    city.control_plane.recovery.exchange(limin, one_id, other_id, "核对")
+    run = claim(city, "exchange", "postgresql")
+    other = run.extravars["other_machine"]
+    assert other["resource_id"] == other_machine_id
+    assert other["admin_password"] != run.extravars["machine"]["admin_password"]
 
 
 @pytest.mark.parametrize(

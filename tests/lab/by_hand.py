@@ -105,9 +105,10 @@ def _told(machine: Machine, volume_id: str, authority: Authority) -> dict[str, A
             "spec": {
                 "database_name": "hand",
                 "plan": {"connections": 100},
-                "client_networks": f"{machine.owner.ranges.host_link[1]}/32",
+                "client_networks": "",
             },
             "machine": {
+                "data_gib": DATA_GIB,
                 "resource_id": "00000000-by-hand-machine",
                 "address": machine.address,
                 "outputs": {"volume_ids": [volume_id], "port_id": port.id},

@@ -13,10 +13,6 @@ from controlplane.app import build, build_clouds
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job
 from controlplane.worker import Worker
-from lab import settings
-from lab.progress import Progress
-from lab.services import mariadb, postgresql
-from lab.unprivileged import User
 from tests.integration.live_city import (
     LiveCity,
     T,
@@ -24,7 +20,7 @@ from tests.integration.live_city import (
     run_control_plane,
     wait_for,
 )
-from tests.lab.pods import shared_cache
+from tests.lab.client_programs import client_programs
 
 SERVICES = ("postgresql", "namespace")
 PATIENCE_S = 240
@@ -109,16 +105,9 @@ def left_of_resources(api: client.ApiClient) -> list[str]:
     return [f"{thing.metadata.namespace}/{thing.metadata.name}" for thing in found] + volumes
 
 
-def have_client_programs() -> None:
-    """Servers in the cluster are backed up from here, before they are destroyed too."""
-    configured = settings.load(environment={"LAB_CACHE": str(shared_cache())})
-    for engine in (postgresql.ENGINE, mariadb.ENGINE):
-        engine.install(configured, User(), Progress(quiet=True))
-
-
 def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> KubernetesCity:
     """A control plane over its own database, its worker running; `changes` go into its settings."""
-    have_client_programs()
+    client_programs()  # servers are backed up before they are destroyed
     changes = {
         "kubeconfig": kubeconfig,
         "kubernetes_inventory": kubeconfig.with_name("inventory.yml"),

@@ -18,14 +18,17 @@ from typing import Any, LiteralString, TypeVar
 import paramiko
 import psycopg
 import pytest
+import sqlalchemy as sa
 import yaml
 
+from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.certificates.authority import Authority
 from controlplane.clock import utc_now
 from controlplane.pipeline import Ask
 from controlplane.provisioning.pairs import machine_id_of
 from tests.integration.live_city import LiveCity, objects_tagged, run_control_plane, wait_for
 from tests.lab import by_hand
+from tests.lab.client_programs import client_programs
 from tests.lab.cloud import Lab
 
 pytestmark = [
@@ -66,7 +69,14 @@ def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCit
     file = Path(lab.status()["clouds_yaml"]).read_text(encoding="utf-8")
     entry = yaml.safe_load(file)["clouds"]["lab"]
     control_plane, clock, worker, ticks = run_control_plane(
-        folder, "d", {"lab": entry}, {"machines_answer": True}
+        folder,
+        "d",
+        {"lab": entry},
+        {
+            "machines_answer": True,
+            "machine_tools": client_programs(),
+            "backup_store": folder / "store",
+        },
     )
     made = PatientCity(control_plane, clock, lab.connect(), entry, "d", worker, ticks)
     yield made
@@ -119,12 +129,28 @@ class Database:
             return row[0] if row else None
 
 
+def ended(city: LiveCity, action: str) -> None:
+    city.worker.wake()
+    city.idle()
+    assert city.jobs(action=action)[-1].state == "succeeded", city.told()
+
+
+def backup_of(city: LiveCity, resource_id: str, kind: str) -> str:
+    """The number of the newest one, which is kept."""
+    ended(city, "backup")
+    with city.control_plane.db.read() as session:
+        of = sa.select(Backup).where(Backup.resource_id == resource_id, Backup.kind == kind)
+        backup = session.scalars(of.order_by(Backup.id.desc())).first()
+    assert backup is not None, city.told()
+    assert backup.state == "kept", city.told()
+    return backup.number
+
+
 @pytest.fixture(scope="module")
-def database(lab: Lab, city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """The host's end of the lab's link is whom the department lets in."""
-    host = lab.settings().ranges.host_link[1]
+def database(city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """Nobody but its own machines is let in by its department."""
     city.fulfilled(city.order_volume(size_gib=1))  # the department's place on the cloud is made
-    request_id = order(city, client_networks=f"{host}/32")
+    request_id = order(city)
     began = time.monotonic()
     resource_id = city.fulfilled(request_id)
     made = Database(city, resource_id, tmp_path_factory.mktemp("client"))
@@ -159,22 +185,59 @@ def test_nobody_gets_in_without_tls_or_with_another_certificate_or_password(
 
 
 def test_only_whom_the_department_names_gets_in_and_at_no_other_port(
-    lab: Lab, city: LiveCity, database: Database
+    city: LiveCity, database: Database
 ) -> None:
     addresses = city.resource(database.machine_id).outputs["addresses"]
     address, inside = addresses["floating"], addresses["fixed"]
     neighbour, own = Guest(city, "zhaoguodong"), Guest(city, "limin")
-    assert is_open(address, 5432)
+    assert is_open(address, 5432), "from where the platform is"
     assert not is_open(address, 8080)
     assert not neighbour.reaches(address)
     assert not neighbour.reaches(inside), "there is no way between two departments' networks"
     assert own.reaches(inside), "the department's own machines always may"
-    city.operate(database.id, "set_clients", client_networks="10.99.0.0/16")
-    assert not is_open(address, 5432)
+    let_in = f"10.99.0.0/16, {neighbour.address}/32"
+    city.operate(database.id, "set_clients", client_networks=let_in)
+    assert neighbour.reaches(address)
     assert own.reaches(inside)
-    host = f"{lab.settings().ranges.host_link[1]}/32"
-    city.operate(database.id, "set_clients", client_networks=host)
-    assert is_open(address, 5432)
+    city.operate(database.id, "set_clients", client_networks="")
+    assert not neighbour.reaches(address)
+
+
+def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
+    city: LiveCity, database: Database, tmp_path: Path
+) -> None:
+    recovery, limin = city.control_plane.recovery, city.person("limin")
+    database.ask(
+        "CREATE TABLE household AS SELECT n AS id, md5(n::text) AS note FROM "
+        "generate_series(1, 20000) n"
+    )
+    total: LiteralString = "SELECT sum(hashtext(household::text)) FROM household"
+    before = database.ask(total)
+    recovery.back_up_now(limin, database.id)
+    number = backup_of(city, database.id, "manual")
+    recovery.drill_now(city.person("chengang"), database.id)
+    ended(city, "drill")
+    with city.control_plane.db.read() as session:
+        drill = session.scalars(sa.select(RestoreDrill)).one()
+    assert (drill.result, drill.difference, drill.rows_compared) == ("passed", "", 20_001)
+    database.ask("DROP TABLE household")
+
+    again = order(city, restore_from=number)
+    fresh = Database(city, city.fulfilled(again), tmp_path)
+    assert fresh.ask(total) == before
+    recovery.exchange(limin, database.id, fresh.id, "低保核对")
+    ended(city, "exchange")
+    assert database.ask(total) == before
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        fresh.ask(total)
+
+    database.ask("DELETE FROM household")
+    recovery.restore_in_place(limin, database.id, number, "低保核对")
+    ended(city, "restore")
+    assert database.ask(total) == before
+    city.control_plane.operations.retire_now(city.person("chengang"), fresh.id, "低保核对")
+    assert backup_of(city, fresh.id, "last")
+    ended(city, "retire")
 
 
 def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
@@ -265,16 +328,16 @@ class Guest:
         public = f"ssh-rsa {self.key.get_base64()} test"
         request_id = city.order(login, ssh_public_key=public, floating_address=True)
         self.outputs = city.resource(city.fulfilled(request_id)).outputs
+        self.address = self.outputs["addresses"]["floating"]
 
     def reaches(self, address: str, port: int = 5432) -> bool:
         """Whether PostgreSQL answers at the port within three seconds."""
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(paramiko.RejectPolicy())
-        mine = self.outputs["addresses"]["floating"]
         kind, text = self.outputs["host_key"].split()[:2]
         public = paramiko.PKey.from_type_string(kind, base64.b64decode(text))
-        client.get_host_keys().add(mine, kind, public)
-        client.connect(mine, username="root", pkey=self.key, allow_agent=False, timeout=20)
+        client.get_host_keys().add(self.address, kind, public)
+        client.connect(self.address, username="root", pkey=self.key, allow_agent=False, timeout=20)
         try:
             asked = f"printf '{ASKS_FOR_TLS}' | nc -w 3 {address} {port} | dd bs=1 count=1"
             _, out, _ = client.exec_command(asked, timeout=30)
