@@ -15,6 +15,7 @@ import yaml
 from flask import Flask, current_app
 
 from controlplane.accounts import Accounts
+from controlplane.archiving import Archiving
 from controlplane.catalogue.loader import load_catalogue
 from controlplane.catalogue.versions import Catalogue
 from controlplane.certificate_jobs import authority_of
@@ -61,6 +62,7 @@ class ControlPlane:
     logs: Logs
     certifying: Certifying
     disks: Disks
+    archiving: Archiving
     utilisation: Utilisation
 
 
@@ -85,6 +87,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> ControlPlane:
         protecting=Protecting(db, operations, recovery, clock),
         certifying=Certifying(db, catalogue, settings, clock),
         disks=Disks(db, catalogue, settings, clock),
+        archiving=Archiving(db, settings, clock),
         utilisation=Utilisation(db, clock),
         leases=Leases(db, catalogue, operations, settings, clock),
         upgrading=Upgrading(db, catalogue, settings, clock),

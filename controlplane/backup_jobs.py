@@ -63,8 +63,10 @@ def start_backup(
     *,
     due_at: datetime | None = None,
     then_destroy: bool = False,
+    moment: datetime | None = None,
 ) -> Backup:
-    """The backup and its job. With `then_destroy` its good end begins the destruction."""
+    """The backup and its job, of now or of `moment`. With `then_destroy` its good end begins the
+    destruction."""
     keyring = Keyring(settings.credential_keys)
     backup = backups.order_backup(session, keyring, resource, kind, keep_days, now, due_at)
     payload = {
@@ -73,6 +75,8 @@ def start_backup(
         "keeps": [backup.number],
         "then_destroy": then_destroy,
     }
+    if moment is not None:
+        backup.taken_at, payload["moment"] = moment, moment.isoformat()
     action = action_for(service, "backup")
     enqueue_action(session, settings, service, action, resource, now, payload)
     return backup
@@ -149,7 +153,11 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
     store = BackupStore(settings.backups_dir)
     if kind == "backup":
         backup.state = BackupState.PENDING  # also where an engineer tries a failed one again
-        return {"archive": backups.to_take(backup, store, settings.backup_store_reserve_mib)}, ""
+        archive = backups.to_take(backup, store, settings.backup_store_reserve_mib)
+        if "moment" not in job.payload:
+            return {"archive": archive}, ""
+        past, lack = _past(session, settings, job)
+        return {"archive": archive | {"past": past}}, lack
     if backup.state != BackupState.KEPT:
         return {}, f"backup {backup.number} is not kept any more"
     try:
@@ -157,6 +165,22 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
     except ConfigurationMissing as missing:
         return {}, f"this deployment lacks {missing.params['what']}"
     return {"archive": opened}, ""
+
+
+def _past(session: Session, settings: Settings, job: Job) -> tuple[dict[str, Any], str]:
+    moment = datetime.fromisoformat(job.payload["moment"])
+    cloud = job.site.cloud if job.site else ""
+    archive = backups.open_archive(session, cloud)
+    if archive is None:
+        return {}, "the log of its server is not archived any more"
+    keyring = Keyring(settings.credential_keys)
+    try:
+        past = backups.to_go_back(archive, settings, keyring, moment)
+    except ConfigurationMissing as missing:
+        return {}, f"this deployment lacks {missing.params['what']}"
+    if past is None:
+        return {}, f"the log archive goes back to {archive.oldest_at} only"
+    return past, ""
 
 
 def _clone_source(session: Session, job: Job) -> tuple[dict[str, Any], str]:

@@ -19,6 +19,19 @@ def utc_now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def local_second(at: datetime) -> str:
+    """`2026-11-23 15:40:06`, Beijing time, as people read and type it."""
+    return at.astimezone(LOCAL_ZONE).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_moment(text: str) -> datetime:
+    """UTC of `2026-11-23 15:40` or `2026-11-23 15:40:06`, Beijing time. Errors: ValueError."""
+    if ":" not in text:
+        raise ValueError(f"{text!r} has no time of day")
+    at = datetime.fromisoformat(text)
+    return (at if at.tzinfo else at.replace(tzinfo=LOCAL_ZONE)).astimezone(UTC)
+
+
 def epoch_seconds(at: datetime) -> int:
     """Seconds since 1970-01-01 UTC of an aware time."""
     return int(at.timestamp())

@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     backup_store: Path | None = None
     backup_store_reserve_mib: int = Field(default=1024, ge=0)
     backup_timeout_minutes: int = Field(default=240, ge=1)
+    log_archive_seconds: int = Field(default=300, ge=10)
+    log_archive_days: int = Field(default=7, ge=1, le=400)
     backup_store_warn_percent: int = Field(default=15, ge=0, le=99)
     upload_store: Path | None = None
     upload_store_reserve_mib: int = Field(default=512, ge=0)

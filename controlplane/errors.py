@@ -185,6 +185,10 @@ class CloudRefused(DomainError):
     status = 502
 
 
+class LogLost(CloudRefused):
+    """A server no longer has what comes next in the archive of its log."""
+
+
 class ConfigurationMissing(DomainError):
     """A part that this deployment needs is not there; the message says how to get it."""
 

@@ -82,6 +82,18 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Choose a clone or a backup, not both",
     ),
     "no_logs": ("此资源没有可查看的日志", "This resource has no log to look at"),
+    "no_moments": (
+        "此资源还不能取某一时刻的数据",
+        "No moment of this resource can be had yet",
+    ),
+    "moment_outside": (
+        "只能取 {since} 到 {until}（北京时间）之间的时刻",
+        "Only moments from {since} to {until}, Beijing time, can be had",
+    ),
+    "moment_unreadable": (
+        "请按 2026-11-23 15:40 的形式填写，可加秒",
+        "Write it as 2026-11-23 15:40, with seconds if need be",
+    ),
     "no_backups": ("此服务不提供备份", "This service has no backups"),
     "backup_unusable": (
         "备份 {number} {why}，未作任何更改",

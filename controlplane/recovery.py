@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -22,7 +23,7 @@ from controlplane.backups.rules import BackupKind, BackupState
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.services import Action, Service
 from controlplane.catalogue.versions import Catalogue
-from controlplane.clock import Clock
+from controlplane.clock import Clock, local_second
 from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.errors import (
@@ -74,6 +75,38 @@ class Recovery:
                 session, self.settings, service, resource, BackupKind.MANUAL, keep_days, now
             )
             self._audit(session, subject, "backup_asked", resource, backup=backup.number)
+            return backup.number
+
+    def back_up_moment(self, subject: Subject, resource_id: str, moment: datetime) -> str:
+        """Starts a backup of what the resource held at a moment before, from the archived log of
+        its server; returns its number. It is restored like any other.
+
+        Errors: NotFound, Forbidden, NoBackups, StateConflict, ResourceBusy, InvalidInput
+        (`moment_outside`, `no_moments`).
+        """
+        now = self.clock()
+        with self.db.transaction() as session:
+            resource = self._resource(session, subject, resource_id, "backup.take")
+            service = self._backed_up(session, resource)
+            has = service.has_moments(resource.spec)
+            span = backups.span_of(session, resource) if has else None
+            if span is None:
+                raise InvalidInput([Fault("no_moments", "moment")])
+            if not span.holds(moment):
+                told = {"since": local_second(span.since), "until": local_second(span.until)}
+                raise InvalidInput([Fault("moment_outside", "moment", told)])
+            backup = start_backup(
+                session,
+                self.settings,
+                service,
+                resource,
+                BackupKind.MOMENT,
+                self._keep_days(session, resource),
+                now,
+                moment=moment,
+            )
+            told = {"backup": backup.number, "moment": moment.isoformat()}
+            self._audit(session, subject, "backup_asked", resource, **told)
             return backup.number
 
     def restore_in_place(

@@ -75,6 +75,7 @@ def ticks_of(control_plane: ControlPlane, clouds: Mapping[str, Any], holder: str
         control_plane.upgrading,
         control_plane.certifying,
         control_plane.disks,
+        control_plane.archiving,
         control_plane.utilisation,
         control_plane.uploads,
         control_plane.settings,

@@ -12,6 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from controlplane import audit
 from controlplane.admission.models import Pool
+from controlplane.archiving import Archiving
 from controlplane.certifying import Certifying
 from controlplane.clock import Clock
 from controlplane.config import Settings
@@ -56,6 +57,7 @@ class Ticks:
         upgrading: Upgrading,
         certifying: Certifying,
         disks: Disks,
+        archiving: Archiving,
         utilisation: Utilisation,
         uploads: Uploads,
         settings: Settings,
@@ -70,6 +72,7 @@ class Ticks:
         self.upgrading = upgrading
         self.certifying = certifying
         self.disks = disks
+        self.archiving = archiving
         self.utilisation = utilisation
         self.uploads = uploads
         self.settings = settings
@@ -96,6 +99,7 @@ class Ticks:
             (self.read_pools, POOL_READ_SECONDS),
             (self.measure_disks, DISK_SECONDS),
             (self.sample_use, USE_SECONDS),
+            (self.archive_logs, self.settings.log_archive_seconds),
         ):
             self._scheduler.add_job(
                 self._as_leader,
@@ -171,6 +175,10 @@ class Ticks:
     def delete_unused_uploads(self) -> int:
         """Removes uploads that nobody has named for long."""
         return self.uploads.delete_unused()
+
+    def archive_logs(self) -> int:
+        """Brings the archives of shared servers' logs up to now."""
+        return self.archiving.collect(self.clouds)
 
     def measure_disks(self) -> int:
         """Reads what resources' data take of their plans, and holds them to it."""

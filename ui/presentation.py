@@ -10,6 +10,7 @@ from flask import Flask, current_app, url_for
 from flask_babel import Babel, gettext
 from markupsafe import Markup
 
+from controlplane.clock import local_second
 from controlplane.messages import text_of_fault
 from ui import assets, filters
 from ui.events import act_effect, act_name, event_detail, event_name, event_names
@@ -68,6 +69,7 @@ def install(app: Flask) -> None:
         storage=filters.storage,
         file_size=filters.file_size,
         local_date=filters.local_date,
+        local_second=local_second,
         spaced=spaced,
         by_dimension=by_dimension,
         exact_time=filters.exact_time,

@@ -48,6 +48,27 @@ class Backup(Base):
     resource: Mapped[Resource] = relationship(lazy="joined")
 
 
+class LogArchive(Base):
+    """持续归档: a chain of base backups and log of one shared server, without a gap.
+
+    Moments from `oldest_at` to `reached_at` can be had. `sealed_key` is the secret half of the key
+    it is encrypted to. `ended_at`: the server no longer had what comes next; a new chain follows.
+    """
+
+    __tablename__ = "log_archive"
+    chain: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+    cloud: Mapped[str] = mapped_column(sa.String(40))
+    server: Mapped[str] = mapped_column(sa.String(80))
+    recipient: Mapped[str] = mapped_column(sa.String(80))
+    sealed_key: Mapped[str] = mapped_column(sa.Text)
+    began_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    oldest_at: Mapped[datetime | None]
+    reached_at: Mapped[datetime | None]
+    size_bytes: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    error: Mapped[str] = mapped_column(sa.Text, default="")
+
+
 class BackupSchedule(Base):
     """备份计划: where a department has chosen other than its service declares."""
 

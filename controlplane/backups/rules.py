@@ -21,6 +21,7 @@ class BackupKind(StrEnum):
     SCHEDULE = "schedule"
     MANUAL = "manual"
     LAST = "last"  # taken before its resource was destroyed
+    MOMENT = "moment"  # what was there at a moment before, from the archived log
 
 
 class BackupState(StrEnum):

@@ -206,7 +206,11 @@ def _backup_plan(data: Mapping[str, Any]) -> BackupPlan | None:
         return None
     engines = tuple(declared.get("engines", ENGINES))
     return BackupPlan(
-        declared["daily_at"], declared["keep_days"], declared["last_keep_days"], engines
+        declared["daily_at"],
+        declared["keep_days"],
+        declared["last_keep_days"],
+        engines,
+        tuple(declared.get("moments", ())),
     )
 
 

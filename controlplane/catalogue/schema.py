@@ -83,6 +83,7 @@ BACKUPS: dict[str, Any] = {
         "keep_days": {"type": "integer", "minimum": 1, "maximum": 3650},
         "last_keep_days": {"type": "integer", "minimum": 1, "maximum": 3650},
         "engines": {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
+        "moments": {"type": "array", "items": {"enum": list(ENGINES)}, "minItems": 1},
     },
     "required": ["daily_at", "keep_days", "last_keep_days"],
     "additionalProperties": False,

@@ -88,12 +88,14 @@ class Snippet:
 @dataclass(frozen=True)
 class BackupPlan:
     """When a resource is backed up, in Asia/Shanghai, and how long a backup is kept; the one taken
-    before a resource is destroyed for `last_keep_days`. Only what stands on one of `engines`."""
+    before a resource is destroyed for `last_keep_days`. Only what stands on one of `engines`; on
+    `moments` any moment can be had, from the archived log of their servers."""
 
     daily_at: str
     keep_days: int
     last_keep_days: int
     engines: tuple[str, ...]
+    moments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,11 @@ class Service:
         where it is not."""
         plan = self.backups
         return plan if plan is not None and self.engine_of(spec) in plan.engines else None
+
+    def has_moments(self, spec: Mapping[str, Any]) -> bool:
+        """Whether any moment of what a spec's plan makes can be had, as far as its log goes."""
+        plan = self.backups_of(spec)
+        return plan is not None and self.engine_of(spec) in plan.moments
 
     def can_clone(self, spec: Mapping[str, Any]) -> bool:
         """Whether what a spec's plan makes may begin as a copy of another, or be copied: within one

@@ -16,6 +16,7 @@ import psycopg
 
 from controlplane.access import Access
 from controlplane.drivers.inventory import hosts_of
+from controlplane.drivers.postgresql_log import PostgreSQLLog
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.readings import DiskReading, Measured
 
@@ -65,6 +66,17 @@ class SharedServices:
                 except (psycopg.Error, OSError) as error:
                     raise CloudUnavailable(reason=f"{name}: {str(error).strip()}") from error
         return found
+
+    def log_servers(self) -> list[str]:
+        """The PostgreSQL servers by name, whose log can be archived. Errors: CloudRefused."""
+        return [n for n, h in self._servers().items() if h.get("service_engine") == POSTGRESQL]
+
+    def log_of(self, server: str, slot: str, recipient: str) -> PostgreSQLLog:
+        """Errors: CloudRefused."""
+        host = self._servers().get(server)
+        if host is None:
+            raise CloudRefused(reason=f"{self.inventory.name} names no host {server}")
+        return PostgreSQLLog(host, slot, recipient)
 
     def _servers(self) -> dict[str, Mapping[str, Any]]:
         found = {n: h for n, h in hosts_of(self.inventory).items() if "service_address" in h}

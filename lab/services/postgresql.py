@@ -203,6 +203,8 @@ ssl_cert_file = {_quoted(server.tls / "server.crt")}
 ssl_key_file = {_quoted(server.tls / "server.key")}
 password_encryption = 'scram-sha-256'
 max_connections = 200
+# A log archive that nobody comes for any more must not fill the disk.
+max_slot_wal_keep_size = 2GB
 timezone = 'UTC'
 """
 

@@ -7,7 +7,8 @@ from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
 from controlplane.backups.models import Backup, BackupSchedule
-from controlplane.backups.service import plan_of
+from controlplane.backups.service import plan_of, span_of
+from controlplane.clock import local_moment, local_second
 from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound
 from controlplane.policy import is_allowed
 from controlplane.provisioning.models import Resource
@@ -223,3 +224,57 @@ def _require(resource: Resource, action: str) -> None:
     """Errors: Forbidden."""
     if not is_allowed(subject(), action, department_path=resource.department.path):
         raise Forbidden
+
+
+# --- a moment before -----------------------------------------------------------------------------
+
+
+@recovering_pages.get("/resources/<resource_id>/moment")
+def ask_moment(resource_id: str) -> str:
+    """Which moment shall be had again."""
+    allow("backup.take")
+    return moment_page(resource_id, ())
+
+
+@recovering_pages.post("/resources/<resource_id>/moment")
+def take_moment(resource_id: str) -> BaseResponse | tuple[str, int]:
+    """A backup of that moment begins, or every fault is shown."""
+    allow("backup.take")
+    typed = request.form.get("moment", "").strip()[:40]
+    try:
+        moment = local_moment(typed)
+    except ValueError:
+        return moment_page(resource_id, (Fault("moment_unreadable", "moment"),)), 422
+    try:
+        number = control_plane().recovery.back_up_moment(subject(), resource_id, moment)
+    except InvalidInput as refusal:
+        return moment_page(resource_id, refusal.faults), refusal.status
+    flash(gettext("已开始取出该时刻的数据：%(number)s，完成后即可恢复。", number=number), "success")
+    return redirect(url_for("resources.show", resource_id=resource_id))
+
+
+def moment_page(resource_id: str, faults: tuple[Fault, ...]) -> str:
+    plane = control_plane()
+    with plane.db.read() as session:
+        resource = find_resource(session, subject(), resource_id)
+        _require(resource, "backup.take")
+        service = plane.catalogue.find(resource)
+        if service is None or not service.has_moments(resource.spec):
+            raise NotFound
+        span = span_of(session, resource)
+    field = FormField(
+        name="moment",
+        kind="text",
+        label=gettext("时刻"),
+        hint=gettext("北京时间，如 2026-11-23 15:40，可加秒"),
+        value=request.form.get("moment", local_second(span.until) if span else ""),
+        max_length=19,
+        errors=errors_at(faults, "moment"),
+    )
+    return render_template(
+        "resources/moment.html",
+        row=resource,
+        span=span,
+        field=field,
+        faults=fault_links(faults, [FieldGroup("", [field])], {}),
+    )

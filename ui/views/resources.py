@@ -123,6 +123,7 @@ def show(resource_id: str) -> str:
             certificate_state=certificate_state,
             reason_name=reason_name,
             can_back_up=can(resource, "backup.take"),
+            has_moments=service is not None and service.has_moments(resource.spec),
             can_exchange=can_exchange(resource),
             can_clone=can_clone(resource),
             can_protect=can_protect(story),

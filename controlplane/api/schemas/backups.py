@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import marshmallow as ma
 
-from controlplane.api.fields import Input, Output, Text, UtcTime, WholeNumber
+from controlplane.api.fields import Input, Moment, Output, Text, UtcTime, WholeNumber
 from controlplane.api.paging import PageQuery
 from controlplane.api.schemas.common import PageSchema
 from controlplane.recovery import KEEP_DAYS_MAX
@@ -12,6 +12,15 @@ from controlplane.recovery import KEEP_DAYS_MAX
 
 class BackupQuery(PageQuery):
     pass
+
+
+class BackupBody(Input):
+    moment = Moment(
+        metadata={
+            "description": "Of a moment before, from the archived log of its server; now, where it "
+            "is left out. `moments` of the resource's backups tells from when to when."
+        }
+    )
 
 
 class ScheduleBody(Input):
@@ -47,7 +56,7 @@ class ScheduleSchema(Output):
 
 class BackupSchema(Output):
     number = ma.fields.String()
-    kind = ma.fields.String(metadata={"description": "schedule, manual or last."})
+    kind = ma.fields.String(metadata={"description": "schedule, manual, moment or last."})
     state = ma.fields.String(
         metadata={"description": "pending, kept, failed, deleting or deleted."}
     )

@@ -9,6 +9,7 @@ from controlplane.api.paging import page_answer
 from controlplane.api.problems import in_body
 from controlplane.api.routes import Routes, control_plane, current_subject
 from controlplane.api.schemas.backups import (
+    BackupBody,
     BackupPage,
     BackupQuery,
     BackupSchema,
@@ -46,10 +47,15 @@ def list_backups(query: dict[str, Any], resource_id: UUID) -> Any:
     action="backup.take",
     answer=BackupSchema,
     status=202,
+    body=BackupBody,
 )
-def back_up(resource_id: UUID) -> Backup:
-    """Back up now; its job runs afterwards."""
-    number = control_plane().recovery.back_up_now(current_subject(), str(resource_id))
+def back_up(body: dict[str, Any], resource_id: UUID) -> Backup:
+    """Back up now, or what there was at a moment before; its job runs afterwards."""
+    recovery, subject = control_plane().recovery, current_subject()
+    if "moment" in body:
+        number = recovery.back_up_moment(subject, str(resource_id), body["moment"])
+    else:
+        number = recovery.back_up_now(subject, str(resource_id))
     with control_plane().db.read() as session:
         return reports.find_backup(session, current_subject(), number)
 

@@ -1,0 +1,228 @@
+"""Continuous archiving of a PostgreSQL: its log received, a base backup taken, all of it encrypted.
+
+The server's own programs do it, over its replication protocol and TLS: `pg_receivewal` from a
+replication slot, which keeps what nobody has fetched yet, and `pg_basebackup`. Nothing is installed
+on the server. What was received lies on disk until it is encrypted, and is asked for again where it
+is not: killed at any line, the next call goes on where the archive ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import IO, Any, ParamSpec, TypeVar
+
+import psycopg
+import pyrage
+
+from controlplane.errors import CloudRefused, CloudUnavailable, LogLost
+
+T = TypeVar("T")
+Args = ParamSpec("Args")
+
+CONNECT_TIMEOUT_SECONDS = 5
+RECEIVE_TIMEOUT_SECONDS = 600
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+
+
+@dataclass(frozen=True)
+class BaseTaken:
+    first_segment: str
+    ended_at: datetime
+
+
+def _speaks_our_errors(ask: Callable[Args, T]) -> Callable[Args, T]:
+    @wraps(ask)
+    def asked(*args: Args.args, **kwargs: Args.kwargs) -> T:
+        try:
+            return ask(*args, **kwargs)
+        except (psycopg.Error, OSError, subprocess.TimeoutExpired) as error:
+            raise CloudUnavailable(reason=" ".join(str(error).split())) from error
+
+    return asked
+
+
+class PostgreSQLLog:
+    """One server. `host` has the variables of its inventory; `slot` is named by the chain."""
+
+    def __init__(self, host: Mapping[str, Any], slot: str, recipient: str) -> None:
+        self.host, self.slot = host, slot
+        self.recipient = pyrage.x25519.Recipient.from_str(recipient)
+
+    @_speaks_our_errors
+    def begin(self) -> None:
+        """From now on the server keeps its log for us. Errors: CloudUnavailable."""
+        with self._connect() as connection:
+            if self._slot_status(connection) is None:
+                connection.execute(
+                    "SELECT pg_create_physical_replication_slot(%s, true)", [self.slot]
+                )
+
+    @_speaks_our_errors
+    def end(self) -> None:
+        """The server keeps nothing for us any more. Errors: CloudUnavailable."""
+        with self._connect() as connection:
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                "WHERE slot_name = %s AND NOT active",
+                [self.slot],
+            )
+
+    @_speaks_our_errors
+    def take_base(self, into: Path) -> BaseTaken:
+        """Errors: CloudUnavailable, CloudRefused with the program's own words."""
+        with self._connect() as connection:
+            first = connection.execute("SELECT pg_walfile_name(pg_current_wal_lsn())").fetchone()
+            command = [
+                *(self._program("pg_basebackup"), "--pgdata=-", "--format=tar", "--compress=1"),
+                *("--wal-method=none", "--checkpoint=fast", "--no-manifest", "--no-password"),
+            ]
+            with tempfile.TemporaryFile() as said:
+                environment = {**os.environ, **self._environment()}
+                with subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=said, env=environment
+                ) as process:
+                    assert process.stdout is not None
+                    draft = into.with_name(f".{into.name}.part")
+                    try:
+                        with _created(draft) as file:
+                            pyrage.encrypt_io(process.stdout, file, [self.recipient])
+                            file.flush()
+                            os.fsync(file.fileno())
+                    except BaseException:
+                        process.kill()
+                        raise
+                _check("pg_basebackup", process.returncode, said)
+            draft.replace(into)
+            ended = connection.execute("SELECT clock_timestamp()").fetchone()
+        assert first is not None
+        assert ended is not None
+        return BaseTaken(str(first[0]), ended[0])
+
+    @_speaks_our_errors
+    def receive(self, spool: Path, into: Path) -> datetime:
+        """Fetches and encrypts the log so far; everything committed before the moment returned can
+        be had. Errors: LogLost, CloudUnavailable, CloudRefused with the program's words."""
+        self._encrypt_all(spool, into)
+        with self._connect() as connection:
+            if self._slot_status(connection) in (None, "lost"):
+                raise LogLost(reason=f"its replication slot {self.slot} is lost")
+            # A commit after the moment: recovery to a moment ends at the first that is later.
+            row = connection.execute("SELECT clock_timestamp(), pg_current_xact_id()").fetchone()
+            assert row is not None
+            start_of_next = self._switched(connection)
+            command = [
+                *(self._program("pg_receivewal"), f"--directory={spool}", f"--slot={self.slot}"),
+                *(f"--endpos={_lsn(start_of_next - 1)}", "--no-loop", "--no-password"),
+            ]
+            with tempfile.TemporaryFile() as said:
+                done = subprocess.run(
+                    command,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    env={**os.environ, **self._environment()},
+                    timeout=RECEIVE_TIMEOUT_SECONDS,
+                    check=False,
+                )
+                _check("pg_receivewal", done.returncode, said)
+            self._encrypt_all(spool, into)
+            connection.execute(
+                "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM "
+                "pg_replication_slots WHERE slot_name = %s AND restart_lsn < %s::pg_lsn",
+                [_lsn(start_of_next), self.slot, _lsn(start_of_next)],
+            )
+        moment: datetime = row[0]
+        return moment
+
+    def _switched(self, connection: psycopg.Connection[Any]) -> int:
+        """Where the segment after the one in use begins, which is ended by this."""
+        row = connection.execute(
+            "SELECT pg_switch_wal()::text, pg_size_bytes(current_setting('wal_segment_size'))"
+        ).fetchone()
+        assert row is not None
+        high, _, low = str(row[0]).partition("/")
+        position, size = int(high, 16) << 32 | int(low, 16), int(row[1])
+        return -(-position // size) * size
+
+    def _encrypt_all(self, spool: Path, into: Path) -> None:
+        into.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for file in sorted(spool.iterdir()):
+            if not SEGMENT.fullmatch(file.name) and file.suffix != ".history":
+                continue  # not whole yet
+            kept = into / f"{file.name}.age"
+            draft = kept.with_name(f".{kept.name}.part")
+            with _created(draft) as out:
+                out.write(pyrage.encrypt(zlib.compress(file.read_bytes(), 1), [self.recipient]))
+                out.flush()
+                os.fsync(out.fileno())
+            draft.replace(kept)
+            file.unlink()
+        descriptor = os.open(into, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _slot_status(self, connection: psycopg.Connection[Any]) -> str | None:
+        row = connection.execute(
+            "SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", [self.slot]
+        ).fetchone()
+        return str(row[0]) if row else None
+
+    def _program(self, name: str) -> str:
+        return str(Path(self.host["service_tools"]) / name)
+
+    def _password(self) -> str:
+        file = Path(self.host["service_admin_password_file"])
+        return file.read_text(encoding="utf-8").strip()
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PGHOST": str(self.host["service_address"]),
+            "PGPORT": str(self.host["service_port"]),
+            "PGUSER": str(self.host["service_admin_user"]),
+            "PGPASSWORD": self._password(),
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": str(self.host["service_ca_file"]),
+            "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_SECONDS),
+        }
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=self.host["service_address"],
+            port=int(self.host["service_port"]),
+            dbname="postgres",
+            user=self.host["service_admin_user"],
+            password=self._password(),
+            sslmode="verify-full",
+            sslrootcert=self.host["service_ca_file"],
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            application_name="egov log archive",
+            autocommit=True,
+        )
+
+
+def _created(draft: Path) -> IO[bytes]:
+    draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def _lsn(position: int) -> str:
+    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+
+
+def _check(program: str, status: int, said: IO[bytes]) -> None:
+    if status == 0:
+        return
+    said.seek(0)
+    words = " ".join(said.read().decode(errors="replace").split())[-500:]
+    raise CloudRefused(reason=f"{program} failed: {words or status}")

@@ -1,0 +1,170 @@
+"""Any moment of a database on the real shared PostgreSQL: its log archived, a moment taken out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from controlplane.backups.models import LogArchive
+from controlplane.errors import InvalidInput
+from controlplane.provisioning.models import Job
+from tests.integration.live_city import end_live_city
+from tests.lab.servers.backed_city import Way, backups, ended, newest_job
+from tests.lab.servers.backed_engines import POSTGRESQL
+from tests.lab.servers.shared_city import (
+    SharedCity,
+    left_on,
+    make_shared_city,
+    order,
+    server_of,
+)
+
+ROWS = 5_000
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory, inventory: Path) -> Iterator[SharedCity]:
+    folder = tmp_path_factory.mktemp("moments")
+    city = make_shared_city(folder, inventory, job_attempts_max=1, backup_store=folder / "store")
+    yield city
+    city.retire_all("postgresql")
+    city.assert_nothing_is_left()
+    end_live_city(city)
+    with administrator(inventory) as connection:
+        for archive in archives(city):
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "
+                "WHERE slot_name = %s",
+                [f"egov_{archive.chain}"],
+            )
+    assert left_on(inventory) == []
+
+
+@pytest.fixture(scope="module")
+def way(city: SharedCity, tmp_path_factory: pytest.TempPathFactory) -> Way:
+    return Way(city, POSTGRESQL, tmp_path_factory.mktemp("way"))
+
+
+@pytest.fixture(scope="module")
+def source(city: SharedCity, way: Way) -> str:
+    """A delivered database with rows of many kinds in it, and a log that is archived since."""
+    resource_id = city.fulfilled(order(city))
+    assert city.ticks.archive_logs() == 1, [archive.error for archive in archives(city)]
+    way.fill(resource_id, ROWS)
+    return resource_id
+
+
+def administrator(inventory: Path) -> psycopg.Connection[tuple[object, ...]]:
+    server = server_of(inventory)
+    return psycopg.connect(
+        host=server["service_address"],
+        port=server["service_port"],
+        user=server["service_admin_user"],
+        password=Path(server["service_admin_password_file"]).read_text().strip(),
+        dbname="postgres",
+        sslmode="verify-full",
+        sslrootcert=server["service_ca_file"],
+        autocommit=True,
+    )
+
+
+def archives(city: SharedCity) -> list[LogArchive]:
+    with city.control_plane.db.read() as session:
+        return list(session.scalars(sa.select(LogArchive).order_by(LogArchive.began_at)))
+
+
+def now_on(way: Way, resource_id: str) -> datetime:
+    ((moment,),) = way.ask(resource_id, "SELECT clock_timestamp()")
+    assert isinstance(moment, datetime)
+    return moment
+
+
+def taken(city: SharedCity, resource_id: str, moment: datetime) -> Job:
+    recovery = city.control_plane.recovery
+    recovery.back_up_moment(city.person("limin"), resource_id, moment)
+    ended(city)
+    assert list(Path(tempfile.gettempdir()).glob("egov-moment-*")) == []
+    return newest_job(city, "backup")
+
+
+def test_what_there_was_at_a_moment_comes_back_though_all_of_it_was_lost_since(
+    city: SharedCity, source: str, way: Way
+) -> None:
+    before = way.total(source)
+    moment = now_on(way, source)
+    way.ask(source, "UPDATE household SET note = 'lost'")
+    way.ask(source, f"{POSTGRESQL.drop}; CREATE TABLE written_since (id int)")
+    city.ticks.archive_logs()
+
+    assert taken(city, source, moment).state == "succeeded", city.told()
+    backup = backups(city, source)[-1]
+    assert (backup.kind, backup.state, backup.taken_at) == ("moment", "kept", moment)
+    assert backup.manifest["tables"]["public.household"]["rows"] == ROWS
+    fresh = city.fulfilled(order(city, restore_from=backup.number))
+    assert way.total(fresh) == before
+    assert way.ask(source, "SELECT count(*) FROM written_since") == [(0,)], "it is untouched"
+
+
+def test_in_the_store_nothing_of_it_can_be_read(city: SharedCity, source: str) -> None:
+    assert source
+    (archive,) = archives(city)
+    folder = city.control_plane.settings.backups_dir / "logs" / archive.chain
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"]
+    assert len(files) > 2
+    for file in files:
+        assert file.read_bytes().startswith(b"age-encryption.org/v1"), file
+        assert file.stat().st_mode & 0o077 == 0
+    assert archive.size_bytes > sum(file.stat().st_size for file in files) * 0.9
+
+
+def test_a_moment_that_cannot_be_had_is_told_with_those_that_can(
+    city: SharedCity, source: str, way: Way
+) -> None:
+    recovery, limin = city.control_plane.recovery, city.person("limin")
+    for moment in (
+        city.resource(source).created_at - timedelta(hours=1),
+        now_on(way, source) + timedelta(hours=1),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            recovery.back_up_moment(limin, source, moment)
+        assert [fault.code for fault in refused.value.faults] == ["moment_outside"]
+
+
+def test_where_the_log_is_damaged_the_job_says_so_and_leaves_nothing(
+    city: SharedCity, source: str, way: Way
+) -> None:
+    way.ask(source, "INSERT INTO written_since VALUES (1)")
+    moment = now_on(way, source)
+    city.ticks.archive_logs()
+    (archive,) = archives(city)
+    segments = (city.control_plane.settings.backups_dir / "logs" / archive.chain / "wal").iterdir()
+    newest = max(segments, key=lambda file: file.name)
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:-40])
+    job = taken(city, source, moment)
+    assert (job.state, "is damaged" in job.error) == ("failed", True), job.error
+    newest.write_bytes(whole)
+    assert taken(city, source, moment).state == "succeeded", city.told()
+
+
+def test_a_server_that_no_longer_has_the_log_begins_a_new_chain(
+    city: SharedCity, source: str, way: Way, inventory: Path
+) -> None:
+    (archive,) = archives(city)
+    with administrator(inventory) as connection:
+        connection.execute("SELECT pg_drop_replication_slot(%s)", [f"egov_{archive.chain}"])
+    assert city.ticks.archive_logs() == 0
+    city.clock.advance(seconds=1)
+    assert city.ticks.archive_logs() == 1
+    first, second = archives(city)
+    assert (first.ended_at is not None, "is lost" in first.error) == (True, True)
+    assert second.reached_at is not None
+    moment = now_on(way, source)
+    city.ticks.archive_logs()
+    assert taken(city, source, moment).state == "succeeded", city.told()
