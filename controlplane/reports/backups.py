@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.backups import rules
 from controlplane.backups import service as backups
-from controlplane.backups.models import Backup, BackupSchedule, RestoreDrill
+from controlplane.backups.models import Backup, BackupSchedule, LogArchive, RestoreDrill
 from controlplane.backups.rules import BackupKind, BackupState, DrillResult
 from controlplane.catalogue.services import BackupPlan
 from controlplane.catalogue.versions import Catalogue
@@ -59,15 +59,17 @@ class DrillWanted:
 @dataclass(frozen=True)
 class Attention:
     """`failed`: the newest backup of each resource where that has failed; `waiting`: destructions
-    that wait for a last backup that has failed."""
+    that wait for a last backup that has failed; `stalled`: archives of servers' logs that were not
+    brought up the last time."""
 
     failed: Sequence[Backup]
     waiting: Sequence[Backup]
     drills: Sequence[DrillWanted]
+    stalled: Sequence[LogArchive]
 
     @property
     def total(self) -> int:
-        return len(self.failed) + len(self.waiting) + len(self.drills)
+        return len(self.failed) + len(self.waiting) + len(self.drills) + len(self.stalled)
 
 
 def backup_card(
@@ -168,6 +170,9 @@ def to_attend(session: Session, catalogue: Catalogue, now: datetime) -> Attentio
         [backup for backup in failed if backup.kind != BackupKind.LAST],
         [backup for backup in failed if backup.kind == BackupKind.LAST],
         _drills_wanted(session, catalogue, now),
+        session.scalars(
+            sa.select(LogArchive).where(LogArchive.ended_at.is_(None), LogArchive.error != "")
+        ).all(),
     )
 
 

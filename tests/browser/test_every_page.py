@@ -83,6 +83,7 @@ DATABASE_PAGES = {
     "connecting.ask": [("limin", "/resources/{database}/connection?account=report")],
     "recovering.choose": [("limin", "/resources/{database}/backups/{backup}")],
     "recovering.ask_exchange": [("limin", "/resources/{database}/exchange")],
+    "recovering.ask_moment": [("limin", "/resources/{database}/moment")],
     "recovering.schedule": [("limin", "/resources/{database}/backup-schedule")],
     "asking.apply": [
         ("limin", "/catalogue/postgresql/apply?restore_from={backup}"),
