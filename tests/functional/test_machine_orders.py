@@ -24,6 +24,8 @@ from tests.factories import City, FrozenClock, open_city
 from tests.functional.depot import written
 from tests.functional.test_changes import ask_for, books_are_right, request_state
 
+#: What runs on such machines, and the golden image of each.
+IMAGES = {"postgresql": "egov-postgresql-15", "mariadb": "egov-mariadb-10.11"}
 PLAN = {"vcpu": 1, "memory_mib": 2048, "storage_gib.standard": 30}
 BUILT = {
     "server_id": "s-1",
@@ -44,22 +46,22 @@ def city(tmp_path: Path, sample_url: str) -> Iterator[City]:
     made.control_plane.db.dispose()
 
 
-def order(city: City, **form: Any) -> int:
+def order(city: City, service: str = "postgresql", **form: Any) -> int:
     asked = ask_for(
-        "postgresql",
+        service,
         **{"system_name": "核对", "plan": "machine_small", "database_name": "hedui", **form},
     )
     return city.control_plane.pipeline.submit_request(city.person("limin"), asked)
 
 
-def ordered(city: City) -> tuple[int, str, str]:
+def ordered(city: City, service: str = "postgresql") -> tuple[int, str, str]:
     """An approved order: its request, the database's id, its machine's id."""
-    request_id = order(city)
+    request_id = order(city, service)
     city.decide("zhangjing", request_id)
     with city.control_plane.db.read() as session:
         database = session.scalars(
             sa.select(Resource).where(
-                Resource.request_id == request_id, Resource.service == "postgresql"
+                Resource.request_id == request_id, Resource.service == service
             )
         ).one()
         return request_id, database.id, machine_id_of(database.id)
@@ -80,11 +82,11 @@ def claim(city: City, action: str, service: str) -> Run:
     raise AssertionError(f"nothing waits; {action} of {service} was to")
 
 
-def delivered(city: City) -> tuple[str, str]:
-    _, database_id, machine_id = ordered(city)
+def delivered(city: City, service: str = "postgresql") -> tuple[str, str]:
+    _, database_id, machine_id = ordered(city, service)
     delivery = city.control_plane.delivery
     delivery.complete(claim(city, "provision", "vm"), BUILT)
-    delivery.complete(claim(city, "provision", "postgresql"), {"address": "172.30.77.20"})
+    delivery.complete(claim(city, "provision", service), {"address": "172.30.77.20"})
     return database_id, machine_id
 
 
@@ -118,8 +120,11 @@ def fail(city: City, action: str, service: str) -> None:
         city.clock.advance(minutes=11)
 
 
-def test_one_order_holds_the_machine_once_and_makes_both_at_the_approval(city: City) -> None:
-    request_id = order(city)
+@pytest.mark.parametrize("service", IMAGES)
+def test_one_order_holds_the_machine_once_and_makes_both_at_the_approval(
+    city: City, service: str
+) -> None:
+    request_id = order(city, service)
     assert held(city, "held") == PLAN
     city.decide("zhangjing", request_id)
     assert held(city, "allocated") == PLAN
@@ -127,11 +132,11 @@ def test_one_order_holds_the_machine_once_and_makes_both_at_the_approval(city: C
     with city.control_plane.db.read() as session:
         rows = session.scalars(sa.select(Resource).where(Resource.request_id == request_id)).all()
         both = {row.service: row for row in rows}
-    assert sorted(both) == ["postgresql", "vm"]
-    database, machine = both["postgresql"], both["vm"]
+    assert sorted(both) == [service, "vm"]
+    database, machine = both[service], both["vm"]
     assert database.parent_id == machine.id == machine_id_of(database.id)
     assert (database.capacity, machine.capacity) == ({}, PLAN)
-    assert machine.spec["image"] == "egov-postgresql-15"
+    assert machine.spec["image"] == IMAGES[service]
     assert machine.spec["ssh_public_key"].startswith("ssh-ed25519 ")
     assert machine.expires_at is None, "it ends with what stands on it"
     assert secrets_of(city, machine.id) == {"management_key", "admin_password"}
@@ -221,21 +226,22 @@ def test_an_order_cancelled_before_anything_began_leaves_nothing_to_clean(city: 
     books_are_right(city)
 
 
-def test_the_machine_goes_last_and_only_with_what_runs_on_it(city: City) -> None:
-    database_id, machine_id = delivered(city)
+@pytest.mark.parametrize("service", IMAGES)
+def test_the_machine_goes_last_and_only_with_what_runs_on_it(city: City, service: str) -> None:
+    database_id, machine_id = delivered(city, service)
     operations, limin = city.control_plane.operations, city.person("limin")
     with pytest.raises(InvalidInput) as refusal:
         operations.retire_resource(limin, machine_id, read(city, machine_id).name)
     assert [f.code for f in refusal.value.faults] == ["has_dependents"]
     operations.retire_resource(limin, database_id, "核对")
-    city.control_plane.delivery.complete(claim(city, "power_off", "postgresql"), {})
+    city.control_plane.delivery.complete(claim(city, "power_off", service), {})
     assert states(city, machine_id, database_id) == ["active", "retiring"]
     city.clock.advance(days=8)
     operations.destroy_due()
-    last = claim(city, "backup", "postgresql")
+    last = claim(city, "backup", service)
     assert (last.login is not None, last.extravars["machine"]["data_gib"]) == (True, 20)
     city.control_plane.delivery.complete(last, written(last, city.clock()))
-    run = claim(city, "retire", "postgresql")
+    run = claim(city, "retire", service)
     assert run.login is None, "nothing is to be done on a machine that goes as a whole"
     city.control_plane.delivery.complete(run, {})
     assert states(city, machine_id, database_id) == ["destroying", "retired"]
@@ -247,17 +253,20 @@ def test_the_machine_goes_last_and_only_with_what_runs_on_it(city: City) -> None
     books_are_right(city)
 
 
-def test_actions_of_the_database_reach_it_and_it_stays_on_its_machine(city: City) -> None:
-    database_id, machine_id = delivered(city)
+@pytest.mark.parametrize("service", IMAGES)
+def test_actions_of_the_database_reach_it_and_it_stays_on_its_machine(
+    city: City, service: str
+) -> None:
+    database_id, machine_id = delivered(city, service)
     operations, limin = city.control_plane.operations, city.person("limin")
     operations.operate_resource(limin, database_id, "rotate_password", {})
-    run = claim(city, "rotate_password", "postgresql")
+    run = claim(city, "rotate_password", service)
     assert run.login is not None
     assert run.extravars["secrets"]["password"] != run.extravars["previous_secrets"]["password"]
     city.control_plane.delivery.complete(run, {"username": "b"})
     form = {"client_networks": "10.20.0.0/16, 10.30.1.0/24"}
     operations.operate_resource(limin, database_id, "set_clients", form)
-    run = claim(city, "set_clients", "postgresql")
+    run = claim(city, "set_clients", service)
     assert run.extravars["spec"]["client_networks"] == form["client_networks"]
     city.control_plane.delivery.complete(run, {})
     database = read(city, database_id)

@@ -21,12 +21,13 @@ from controlplane.clock import utc_now
 from controlplane.config import CHECKOUT
 from tests.lab.cloud import Department, Lab, Machine
 
-IMAGE = "egov-postgresql-15"
+#: The golden image of each engine.
+IMAGES = {"postgresql": "egov-postgresql-15", "mariadb": "egov-mariadb-10.11"}
 DATA_GIB = 20
 
 
-def boot(lab: Lab) -> tuple[Machine, str]:
-    """A machine of the golden image with its data volume, reached over SSH; the volume's id."""
+def boot(lab: Lab, engine: str) -> tuple[Machine, str]:
+    """A machine of the engine's golden image with its data volume, reached over SSH; the volume's id."""
     ranges = lab.settings().ranges
     *_, subnet = ranges.tenants.subnets(new_prefix=24)
     department = Department(lab.connect(), ranges, IPv4Network(subnet))
@@ -35,7 +36,7 @@ def boot(lab: Lab) -> tuple[Machine, str]:
     volume = cloud.block_storage.create_volume(
         name="by-hand", size=DATA_GIB, availability_zone="internet-a"
     )
-    machine = department.boot("by-hand", "internet-a", IMAGE, flavor)
+    machine = department.boot("by-hand", "internet-a", IMAGES[engine], flavor)
     cloud.block_storage.wait_for_status(volume, "available", interval=0.2, wait=30)
     cloud.compute.create_volume_attachment(machine.id, volume_id=volume.id)
     machine.login(machine.host_key(), limit_s=180).close()
@@ -56,12 +57,12 @@ def prepare(
     _write(folder, access, _told(machine, volume_id, authority))
 
 
-def install(folder: Path) -> subprocess.CompletedProcess[str]:
+def install(folder: Path, engine: str) -> subprocess.CompletedProcess[str]:
     """The very play of the service, run by ansible-playbook."""
     return subprocess.run(
         [
             *(sys.executable, "-m", "ansible", "playbook", "-i", folder / "machines.yml"),
-            *("services/postgresql/manage.yml", "-e", f"@{folder / 'told.json'}"),
+            *(f"services/{engine}/manage.yml", "-e", f"@{folder / 'told.json'}"),
         ],
         cwd=CHECKOUT / "playbooks",
         env={

@@ -304,17 +304,17 @@ def test_an_order_takes_little_longer_than_its_machine_and_its_play_by_hand(
     authority = Authority(tmp_path / "authority", "http://pki")
     authority.create("By Hand", utc_now())
     began = time.monotonic()
-    machine, volume_id = by_hand.boot(lab)
+    machine, volume_id = by_hand.boot(lab, "postgresql")
     booted = time.monotonic() - began
     by_hand.prepare(machine, volume_id, city.entry, tmp_path / "run", authority)
-    done = by_hand.install(tmp_path / "run")
+    done = by_hand.install(tmp_path / "run", "postgresql")
     took_seconds = time.monotonic() - began
     assert done.returncode == 0, done.stdout + done.stderr
     print(
         f"approved to first query {database.took_seconds:.1f} s; by hand {took_seconds:.1f} s, "
         f"{booted:.1f} s of it until SSH"
     )
-    again = by_hand.install(tmp_path / "run")
+    again = by_hand.install(tmp_path / "run", "postgresql")
     machine.cloud.compute.delete_server(machine.id)
     assert " changed=0 " in again.stdout, again.stdout + again.stderr
     assert database.took_seconds <= 1.3 * took_seconds

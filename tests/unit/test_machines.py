@@ -19,25 +19,29 @@ PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----"
 
 @pytest.fixture
 def services(tmp_path: Path) -> Path:
-    """The services of a PostgreSQL on a machine: it, and what its machine is ordered by."""
-    for name in ("postgresql", "vm"):
+    """The services with plans on a machine, and what their machine is ordered by."""
+    for name in ("postgresql", "mariadb", "vm"):
         shutil.copytree(SERVICES / name, tmp_path / name)
     return tmp_path
 
 
-def test_the_form_of_a_machine_follows_from_the_plan(services: Path) -> None:
+@pytest.mark.parametrize(
+    ("engine", "title"), [("postgresql", "PostgreSQL"), ("mariadb", "MariaDB")]
+)
+def test_the_form_of_a_machine_follows_from_the_plan(
+    services: Path, engine: str, title: str
+) -> None:
     catalogue = load_catalogue(services)
-    postgresql = catalogue["postgresql"]
-    spec = postgresql.spec_of({"system_name": "核对", "plan": "machine_standard"})
-    form = postgresql.machine_form_of(spec)
+    service = catalogue[engine]
+    spec = service.spec_of({"system_name": "核对", "plan": "machine_standard"})
+    form = service.machine_form_of(spec)
     assert form is not None
-    assert (form["system_name"], form["plan"]) == ("核对 PostgreSQL", "standard")
+    assert (form["system_name"], form["plan"]) == (f"核对 {title}", "standard")
     assert form["data_volumes"] == [{"size_gib": 100, "type": "standard"}]
-    assert catalogue["vm"].capacity_of(catalogue["vm"].spec_of(form)) == postgresql.capacity_of(
-        spec
-    )
-    assert postgresql.machine_form_of(postgresql.spec_of({"plan": "small"})) is None
-    assert postgresql.usually_takes(spec) > postgresql.usually_takes({})
+    machine = catalogue["vm"]
+    assert machine.capacity_of(machine.spec_of(form)) == service.capacity_of(spec)
+    assert service.machine_form_of(service.spec_of({"plan": "small"})) is None
+    assert service.usually_takes(spec) > service.usually_takes({})
 
 
 @pytest.mark.parametrize(

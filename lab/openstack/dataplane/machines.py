@@ -12,11 +12,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from lab import debian
 from lab.openstack.dataplane import guest
+from lab.openstack.dataplane.recipes import RECIPES, Recipe
 from lab.openstack.planes import ImageFile
 from lab.tool import run
 
@@ -33,7 +33,7 @@ WITHOUT = (
 UNWANTED = (
     *("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/perl5"),
     *("usr/share/lintian", "usr/share/bash-completion", "usr/lib/systemd", "usr/share/perl"),
-    *("usr/lib/udev", "etc/cron.daily", "usr/share/postgresql/15/man"),
+    *("usr/lib/udev", "etc/cron.daily"),
     *("etc/sv", "etc/runit", "etc/service"),
     *("usr/lib/python3.11/pydoc_data", "usr/lib/python3.11/lib2to3"),
 )
@@ -46,31 +46,6 @@ FOLDERS = (
 ACCOUNTS = "root:*:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
 GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 SPARE_MIB = 96
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One image: its name in the cloud, what people read of it, its packages, its users."""
-
-    name: str
-    title: str
-    purpose: str
-    packages: tuple[str, ...]
-    without: tuple[str, ...]
-    unwanted: tuple[str, ...]
-    users: tuple[tuple[str, int], ...]
-
-
-POSTGRESQL = Recipe(
-    name="egov-postgresql-15",
-    title="Debian 12 with PostgreSQL 15",
-    purpose="postgresql",
-    packages=("postgresql-15",),
-    without=("postgresql-client-common", "postgresql-common", "libllvm14", "ssl-cert"),
-    unwanted=("usr/lib/llvm-14", "usr/lib/postgresql/15/lib/bitcode"),
-    users=(("postgres", 999),),
-)
-RECIPES = (POSTGRESQL,)
 
 
 def file_of(folder: Path, recipe: Recipe) -> Path:
@@ -106,7 +81,7 @@ def _fill(root: Path, recipe: Recipe, packages: list[Path]) -> None:
     for package in packages:
         _unpack(package, root)
     for path in (*UNWANTED, *recipe.unwanted):
-        if (root / path).is_symlink():
+        if (root / path).is_symlink() or (root / path).is_file():
             (root / path).unlink()
         shutil.rmtree(root / path, ignore_errors=True)
     for path in FOLDERS:

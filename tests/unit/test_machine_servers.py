@@ -1,0 +1,91 @@
+"""What runs on a machine with its server: which disk may be formatted, what is written, SQL."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from controlplane.config import CHECKOUT
+
+sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
+from ansible_collections.egov.databases.plugins.module_utils import machines
+from ansible_collections.egov.databases.plugins.modules import mariadb_machine, postgresql_machine
+
+BLANK = bytes(64 * 1024)
+WANTED = {
+    "volume_id": "5c0e7c1e-8a3b-4e53-9a0e-5f4f6c1d2e3f",
+    "port": 1234,
+    "admin_user": "egov_admin",
+    "max_connections": 110,
+    "server_key": "the key",
+    "server_certificate": "the certificate",
+}
+SERVERS = [mariadb_machine.MariaDB, postgresql_machine.PostgreSQL]
+
+
+def with_bytes(at: int, found: bytes) -> bytes:
+    return BLANK[:at] + found + BLANK[at + len(found) :]
+
+
+@pytest.mark.parametrize(
+    ("head", "blank", "ext4"),
+    [
+        (BLANK, True, False),
+        (with_bytes(1024 + 56, b"\x53\xef"), False, True),
+        (with_bytes(0, b"XFSB"), False, False),
+        (with_bytes(510, b"\x55\xaa"), False, False),
+        (with_bytes(64 * 1024 - 1, b"\x01"), False, False),
+    ],
+)
+def test_only_a_blank_disk_is_formatted_and_only_ext4_is_mounted(
+    head: bytes, blank: bool, ext4: bool
+) -> None:
+    assert (machines.is_blank(head), machines.is_ext4(head)) == (blank, ext4)
+
+
+@pytest.fixture
+def module() -> Any:
+    return SimpleNamespace(params=WANTED)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_second_run_finds_every_file_as_it_shall_be(
+    kind: type[machines.Machine], module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    monkeypatch.setattr(machines, "MOUNT", tmp_path)
+    monkeypatch.setattr(machines, "SERVICES", tmp_path / "service")
+    first, second = kind(module), kind(module)
+    first.home.mkdir()
+    assert first.write_files()
+    assert (first.home / "tls.key").stat().st_mode & 0o777 == 0o600
+    assert not second.write_files()
+    assert second.done == []
+    module.params = {**WANTED, "server_certificate": "another"}
+    third = kind(module)
+    assert third.write_files()
+    assert third.done == ["tls.crt written"]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_starts_with_memory_of_its_machine_on_its_volume(
+    kind: type[machines.Machine], module: Any
+) -> None:
+    server = kind(module)
+    head = machines.VOLUME_THERE.format(serial=server.serial, mount=machines.MOUNT)
+    assert 'grep -l "^5c0e7c1e-8a3b-4e53-9"' in head
+    script = server.start_script()
+    assert "memory_kib" in head and "memory_kib" in script
+    assert str(server.home) in script
+    assert "{" not in script.replace("${", ""), "everything is filled in"
+
+
+@pytest.mark.parametrize(
+    ("password", "literal"), [("plain9", "plain9"), ("it's", "it''s"), ("a\\'b", "a\\\\''b")]
+)
+def test_no_password_ends_its_literal(password: str, literal: str) -> None:
+    assert mariadb_machine.quoted(password) == literal
