@@ -27,7 +27,7 @@ DATA_GIB = 20
 
 
 def boot(lab: Lab, engine: str) -> tuple[Machine, str]:
-    """A machine of the engine's golden image with its data volume, reached over SSH; the volume's id."""
+    """A machine of the engine's image with its data volume, reached over SSH; the volume's id."""
     ranges = lab.settings().ranges
     *_, subnet = ranges.tenants.subnets(new_prefix=24)
     department = Department(lab.connect(), ranges, IPv4Network(subnet))

@@ -1,0 +1,208 @@
+"""MariaDB on a machine of its own: ordered, used, rotated, suspended, grown, retired.
+
+A real machine of the lab's golden image and a real client with verified TLS. The tests tell one
+story in order, on one copy of the lab. Whose packets arrive is told in PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from controlplane.certificates.authority import Authority
+from controlplane.clock import utc_now
+from controlplane.provisioning.pairs import machine_id_of
+from tests.integration.live_city import LiveCity
+from tests.lab import dedicated, engine_clients
+from tests.lab.cloud import Lab
+from tests.lab.engine_clients import Access
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="real machines need root"),
+]
+
+PORT = 3306
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with dedicated.started(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCity]:
+    with dedicated.governed(lab, tmp_path_factory.mktemp("city")) as city:
+        yield city
+
+
+class Database:
+    """A delivered one, as its department connects to it."""
+
+    def __init__(self, city: LiveCity, resource_id: str, folder: Path) -> None:
+        self.city, self.id, self.folder = city, resource_id, folder
+        #: From the approval to the first answer.
+        self.took_seconds = 0.0
+
+    @property
+    def machine_id(self) -> str:
+        return machine_id_of(self.id)
+
+    def access(self) -> Access:
+        return Access.shown(dedicated.shown(self.city, self.id), self.folder)
+
+    def ask(self, query: str, access: Access | None = None) -> Any:
+        rows = engine_clients.ask(access or self.access(), query)
+        return rows[0][0] if rows else None
+
+    def refuses(self, access: Access, *, tls: bool = True) -> str:
+        """What the server says to whom it does not let in."""
+        with pytest.raises(pymysql.err.MySQLError) as refused:
+            engine_clients.mariadb(access, tls=tls).close()
+        return str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def database(city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """Nobody but its own machines is let in by its department."""
+    city.fulfilled(city.order_volume(size_gib=1))  # the department's place on the cloud is made
+    request_id = dedicated.order(city, "mariadb")
+    began = time.monotonic()
+    resource_id = city.fulfilled(request_id)
+    made = Database(city, resource_id, tmp_path_factory.mktemp("client"))
+    assert made.ask("SELECT 1") == 1
+    made.took_seconds = time.monotonic() - began
+    return made
+
+
+def pool_mib(database: Database) -> int:
+    return int(database.ask("SELECT @@innodb_buffer_pool_size DIV 1048576"))
+
+
+def test_it_stands_on_a_machine_of_its_own_which_is_delivered_with_it(
+    city: LiveCity, database: Database
+) -> None:
+    machine = city.resource(database.machine_id)
+    assert (machine.service, machine.state) == ("vm", "active")
+    assert city.resource(database.id).parent_id == machine.id
+    assert database.ask("SELECT @@max_connections") == 110
+    assert database.ask("SELECT @@character_set_database") == "utf8mb4"
+    assert 900 < pool_mib(database) < 1024, "half of 2 GiB, less what the kernel keeps"
+    assert database.ask("SELECT @@tmpdir").startswith("/srv/data/"), "on the volume"
+    database.ask("CREATE TABLE kept SELECT 42 AS number, '低保' AS word")
+
+
+def test_nobody_gets_in_without_tls_or_with_another_certificate_or_password(
+    database: Database, tmp_path: Path
+) -> None:
+    access = database.access()
+    assert "insecure transport" in database.refuses(access, tls=False)
+    other = Authority(tmp_path / "other", "http://pki")
+    other.create("Somebody Else", utc_now())
+    (tmp_path / "other.pem").write_text(other.root_pem)
+    stranger = replace(access, ca_file=str(tmp_path / "other.pem"))
+    assert "certificate verify failed" in database.refuses(stranger)
+    assert "Access denied" in database.refuses(replace(access, password="wrong"))
+
+
+def test_nothing_but_its_port_is_open_and_who_may_reach_it_is_changed(
+    city: LiveCity, database: Database
+) -> None:
+    address = database.access().host
+    assert dedicated.is_open(address, PORT), "from where the platform is"
+    assert not dedicated.is_open(address, 8080)
+    city.operate(database.id, "set_clients", client_networks="10.99.0.0/16")
+    group = city.admin.network.find_security_group(
+        f"egov-{database.machine_id}", ignore_missing=False
+    )
+    let_in = {rule["remote_ip_prefix"] for rule in group.security_group_rules}
+    assert "10.99.0.0/16" in let_in
+    assert database.ask("SELECT number FROM kept") == 42
+
+
+def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
+    city: LiveCity, database: Database, tmp_path: Path
+) -> None:
+    database.ask(
+        "CREATE TABLE household (PRIMARY KEY (id)) "
+        "SELECT seq AS id, md5(seq) AS note FROM seq_1_to_20000"
+    )
+    total = "SELECT sum(crc32(concat(id, note))) FROM household"
+    before = database.ask(total)
+    number = dedicated.back_up(city, database.id)
+    dedicated.drill(city, database.id, rows=20_001)
+    database.ask("DROP TABLE household")
+
+    again = dedicated.order(city, "mariadb", restore_from=number)
+    fresh = Database(city, city.fulfilled(again), tmp_path)
+    assert fresh.ask(total) == before
+    dedicated.exchange(city, database.id, fresh.id)
+    assert database.ask(total) == before
+    with pytest.raises(pymysql.err.ProgrammingError, match="doesn't exist"):
+        fresh.ask(total)
+
+    database.ask("DELETE FROM household")
+    dedicated.restore_in_place(city, database.id, number)
+    assert database.ask(total) == before
+    dedicated.end_with_a_last_backup(city, fresh.id)
+
+
+def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
+    city: LiveCity, database: Database
+) -> None:
+    before = database.access()
+    city.operate(database.id, "rotate_password")
+    assert database.access().password != before.password
+    assert database.ask("SELECT number FROM kept") == 42
+    assert database.ask("SELECT number FROM kept", before) == 42
+    city.clock.advance(hours=25)
+    city.ticks.end_grace()
+    city.worker.wake()
+    city.idle()
+    assert database.ask("SELECT word FROM kept") == "低保"
+    assert "locked" in database.refuses(before)
+
+
+def test_suspended_it_takes_nobody_and_resumed_it_has_its_rows(
+    city: LiveCity, database: Database
+) -> None:
+    city.operate(database.id, "power_off")
+    assert "max_user_connections" in database.refuses(database.access())
+    city.operate(database.id, "power_on")
+    assert database.ask("SELECT number FROM kept") == 42
+
+
+def test_the_machine_grows_with_what_runs_on_it_and_keeps_the_rows(
+    city: LiveCity, database: Database
+) -> None:
+    before = pool_mib(database)
+    assert city.fulfilled(city.change(database.machine_id, plan="standard")) == database.machine_id
+
+    def rows() -> Any:
+        try:
+            return database.ask("SELECT number FROM kept")
+        except pymysql.err.OperationalError:
+            return None  # the machine is starting
+
+    assert city.wait(rows, "the server on the larger machine", city.told) == 42
+    assert pool_mib(database) > before * 3, "half of four times the memory"
+
+
+def test_retired_it_takes_its_machine_along_and_nothing_is_left(
+    city: LiveCity, database: Database
+) -> None:
+    dedicated.retire(city, database.id)
+
+
+def test_an_order_takes_little_longer_than_its_machine_and_its_play_by_hand(
+    lab: Lab, city: LiveCity, database: Database, tmp_path: Path
+) -> None:
+    dedicated.compare_with_by_hand(lab, city, "mariadb", database.took_seconds, tmp_path)
