@@ -21,8 +21,8 @@ setup:
 setup-dev:
 	@$(SYSTEM_PYTHON) lab/setup.py --dev
 
-run: setup ## set up everything, run it on the sample city, tell one request's story (ONCE=1: then stop)
-	@$(PY) -m lab.city run $(if $(ONCE),--once)
+run: setup ## set up everything, run it on the sample city, tell two stories (ONCE=1: then stop; PODS=0: without Kubernetes, which is built the first time)
+	@$(PY) -m lab.city run $(if $(ONCE),--once) $(if $(filter 0,$(PODS)),--without-pods)
 
 stop: ## stop what `make run` started; everything is kept
 	@[ ! -x $(PY) ] || $(PY) -m lab.city stop

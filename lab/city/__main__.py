@@ -12,6 +12,7 @@ from rich.console import Console
 
 from lab.city import whole
 from lab.city.application_story import ApplicationStory
+from lab.city.containers import Containers
 from lab.city.database_story import DatabaseStory
 from lab.city.findings import last_words
 from lab.city.server import Server, load_settings, server_of
@@ -19,7 +20,7 @@ from lab.city.story import Story, print_people
 from lab.command_line import as_json
 from lab.command_line import run as run_command
 from lab.errors import LabError
-from lab.kubernetes import builds, cluster, paths
+from lab.kubernetes import cluster
 from lab.openstack import cloud
 from lab.openstack import paths as openstack_paths
 from lab.progress import Progress
@@ -38,40 +39,59 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--once", is_flag=True, help="Tell the story, stop everything, and end.")
-def run(once: bool) -> None:
+@click.option("--once", is_flag=True, help="Tell the stories, stop everything, and end.")
+@click.option("--without-pods", is_flag=True, help="Neither build nor start Kubernetes.")
+def run(once: bool, without_pods: bool) -> None:
     """Set up what is missing, start everything, tell the story, and stay up."""
     started_s = time.monotonic()
     progress = Progress(console)
     settings = load_settings()
     server: Server | None = None
+    containers = Containers(settings, progress, console)
     try:
         with progress.step("pages' styles, scripts and translations"):
             _build_pages()
         _say_data_plane(cloud.start(settings, progress))
         shared.start(shared.chosen(SHARED), settings, progress)
         endpoints.write_inventory(settings)
-        has_pods = _start_kubernetes(settings, progress)
-        server = _prepared_server(settings, progress)
-        if not has_pods:  # a cluster that ran before may have left its kubeconfig
-            server = replace(server, kubeconfig="", kubernetes_inventory="")
-        with progress.step("control plane"):
-            server.start()
+        if not without_pods:
+            containers.begin()
+        server = _started_server(settings, progress, containers)
         Story(server, server.var_dir / "keys", console).tell()
+        if containers.is_building:
+            _say_seconds(started_s)
+            if not once:
+                print_people(server, console)
+            containers.finish()
+            server.stop()  # and again, with what it is offered now
+            server = _started_server(settings, progress, containers)
         _second_story(server)
     except LabError as error:
         words = last_words(server.var_dir, openstack_paths.paths_of(settings)) if server else []
-        _stop(server, once)  # before it is told why: what is read last is the reason
+        _stop(server, once, containers)  # before it is told why: that is to be read last
         for line in words:
             console.print(f"  {line}", style="dim", markup=False)
         console.print(f"[red]error:[/] {error}", markup=True)
         sys.exit(1)
-    console.print(f"  自启动起 {time.monotonic() - started_s:.0f} s · since the start\n")
+    _say_seconds(started_s)
     if once:
-        _stop(server, once)
+        _stop(server, once, containers)
         return
     print_people(server, console)
     console.print("\n  make stop 停止 · stops it;  make clean 清除 · removes everything it made")
+
+
+def _say_seconds(started_s: float) -> None:
+    console.print(f"  自启动起 {time.monotonic() - started_s:.0f} s · since the start\n")
+
+
+def _started_server(settings: Settings, progress: Progress, containers: Containers) -> Server:
+    server = _prepared_server(settings, progress)
+    if not containers.has_pods:  # a cluster that ran before may have left its kubeconfig
+        server = replace(server, kubeconfig="", kubernetes_inventory="")
+    with progress.step("control plane"):
+        server.start()
+    return server
 
 
 def _say_data_plane(status: cloud.Status) -> None:
@@ -83,31 +103,6 @@ def _say_data_plane(status: cloud.Status) -> None:
             f"behind a server ({status.reason})",
             markup=False,
         )
-
-
-def _start_kubernetes(settings: Settings, progress: Progress) -> bool:
-    """Whether pods run now. Started where its programs are built already: that takes seconds, and
-    building them ten minutes."""
-    made = paths.paths_of(settings).made
-    if not builds.are_built(made, (builds.KUBERNETES, *builds.NODE)):
-        _say_no_containers("not built yet: `python -m lab.kubernetes start`, some ten minutes")
-        return False
-    try:
-        status = cluster.start(settings, progress)
-    except LabError as error:
-        _say_no_containers(str(error))
-        return False
-    if status.pods != "real":
-        _say_no_containers(f"no pod runs: {status.reason}")
-    return status.pods == "real"
-
-
-def _say_no_containers(reason: str) -> None:
-    console.print(
-        "  容器平台未接入，目录中相应套餐不提供 · no Kubernetes, and the catalogue offers nothing "
-        f"that stands on it ({reason})",
-        markup=False,
-    )
 
 
 def _second_story(server: Server) -> None:
@@ -122,14 +117,16 @@ def _second_story(server: Server) -> None:
     )
 
 
-def _stop(server: Server | None, once: bool) -> None:
-    if once and server is not None:
+def _stop(server: Server | None, once: bool, containers: Containers) -> None:
+    if not once:
+        return
+    if server is not None:
         server.stop()
-    if once:
-        quiet = Progress(console, quiet=True)
+    quiet = Progress(console, quiet=True)
+    if not containers.is_building:  # nothing of it runs, and the build has its turn
         cluster.stop(load_settings(), quiet)
-        shared.stop(shared.ENGINES, load_settings(), quiet)
-        cloud.stop(load_settings(), quiet)
+    shared.stop(shared.ENGINES, load_settings(), quiet)
+    cloud.stop(load_settings(), quiet)
 
 
 @main.command()

@@ -66,9 +66,7 @@ def start(settings: Settings, progress: Progress) -> Status:
             if service.fault:
                 progress.say(service.fault)
         context, user = _decide(settings, progress)
-        builds.ensure(context.paths.made, (builds.KUBERNETES,), settings.kubernetes.go, progress)
-        if context.record.pods == "real":
-            node.prepare(context, progress)
+        _build(context, progress)
         missing = [
             service.name
             for service in before.services
@@ -77,6 +75,23 @@ def start(settings: Settings, progress: Progress) -> Status:
         _bring_up(context, Launcher(context, user), missing, progress)
         inventory.write(context)
         return status(settings)
+
+
+def build(settings: Settings, progress: Progress) -> str:
+    """Makes what `start` would find missing and starts nothing; `real` or `none`: whether pods will
+    run. Raises LabError."""
+    where = paths.paths_of(settings)
+    with turn(where.home, where.lock):
+        context, _ = _decide(settings, progress)
+        _build(context, progress)
+        return context.record.pods
+
+
+def _build(context: Context, progress: Progress) -> None:
+    go = context.settings.kubernetes.go
+    builds.ensure(context.paths.made, (builds.KUBERNETES,), go, progress)
+    if context.record.pods == "real":
+        node.prepare(context, progress)
 
 
 def stop(settings: Settings, progress: Progress) -> list[str]:
