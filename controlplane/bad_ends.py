@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from controlplane import audit, backup_jobs, upgrade_jobs
+from controlplane import audit, backup_jobs, certificate_jobs, upgrade_jobs
 from controlplane.admission import service as admission
 from controlplane.catalogue.versions import Catalogue
+from controlplane.certificates.rules import SERVING
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
@@ -54,7 +55,10 @@ class BadEnds:
             )
         elif kind == "operate":
             resource.parent_id = parent_in(self.catalogue.of(resource), resource.spec)
-            credentials.drop(session, resource.id, CredentialState.NEXT)
+            if action is not None and action.certifies in SERVING:
+                self._serve_as_before(session, job, resource, began)
+            else:
+                credentials.drop(session, resource.id, CredentialState.NEXT)
         elif kind in backup_jobs.KINDS:
             backup_jobs.fail(session, job, resource, kind, error, self.clock())
 
@@ -111,6 +115,17 @@ class BadEnds:
             payload,
             request_id=job.request_id,
         )
+
+    def _serve_as_before(self, session: Session, job: Job, resource: Resource, began: bool) -> None:
+        """What was signed for the run is revoked once nothing can be in service with it: at the end
+        of the way back, at once where nothing had begun."""
+        if not began:
+            certificate_jobs.withdraw(session, self.settings, resource, self.clock())
+            return
+        service = self.catalogue.of(resource)
+        action = service.actions[job.action]
+        payload = {"revert": True, "to_state": None}
+        enqueue_action(session, self.settings, service, action, resource, self.clock(), payload)
 
     def _fail_request(self, session: Session, job: Job, error: str) -> None:
         assert job.request_id is not None

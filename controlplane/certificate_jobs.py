@@ -1,5 +1,7 @@
 """What a job does with the certificates of its resource: looked over before its play runs, signed,
-held, released or revoked in the transaction that ends it well."""
+held, released or revoked in the transaction that ends it well. What the platform itself serves with
+(a web application's) is signed before the play, which brings it into service; it counts from the
+end of that on."""
 
 from __future__ import annotations
 
@@ -12,18 +14,36 @@ from sqlalchemy.orm import Session
 from controlplane import audit, messages
 from controlplane.catalogue.services import Action
 from controlplane.certificates import service as certificates
-from controlplane.certificates.authority import Authority
+from controlplane.certificates.authority import ROOT, Authority
 from controlplane.certificates.models import Certificate
-from controlplane.certificates.rules import REASON, Certifies, Reason, read_order
+from controlplane.certificates.rules import (
+    NAMES,
+    REASON,
+    SERVING,
+    Certifies,
+    Reason,
+    read_order,
+    served_at,
+)
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
-from controlplane.errors import Fault
+from controlplane.errors import ConfigurationMissing, Fault
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
 
 PRIVATE_KEY = "private_key"
+#: The output that holds the names which are served; `prefilled_from` of the action.
+SERVED = "https"
+#: What a resource has while it serves with a certificate.
+OUTPUTS_OF_SERVICE = (
+    SERVED,
+    "https_url",
+    "https_port",
+    "certificate_serial",
+    "certificate_not_after",
+)
 
 
 def authority_of(settings: Settings) -> Authority:
@@ -31,17 +51,22 @@ def authority_of(settings: Settings) -> Authority:
 
 
 def begin(
-    session: Session, job: Job, action: Action | None, now: datetime
+    session: Session, settings: Settings, job: Job, action: Action | None, now: datetime
 ) -> tuple[dict[str, Any], str]:
-    """`certificate` for the play of a claimed job, or why it cannot be done: domains and machines
-    may have changed hands since the order was sent."""
+    """`certificate` or `tls` for the play of a claimed job, or why it cannot be done: domains and
+    machines may have changed hands since the order was sent."""
     if action is None or action.certifies is None or job.resource is None:
         return {}, ""
     if job.payload.get("cleanup") or job.payload.get("revert"):
         return {}, ""
-    spec = job.payload["spec"]
+    spec = {**job.payload.get("spec", {}), **job.payload.get("inputs", {})}
     faults = action_faults(session, action, job.resource, spec, now)
     said = "; ".join(messages.text_of_fault(fault, "en") for fault in faults)
+    if action.certifies == Certifies.SERVE and not said:
+        try:
+            return {"tls": _sign_for_run(session, settings, job.resource, spec, now)}, ""
+        except ConfigurationMissing as missing:
+            return {}, f"this deployment lacks {missing.params['what']}"
     if action.certifies != Certifies.ISSUE:
         return {}, said
     request, _ = read_order(spec)
@@ -55,11 +80,74 @@ def action_faults(
     """Why an action cannot do with the certificates what it is for."""
     if action.certifies == Certifies.ISSUE:
         return certificates.order_faults(session, resource.department, spec)
+    if action.certifies == Certifies.SERVE:
+        names = {NAMES: "\n".join(_served_names(resource, spec))}
+        return certificates.served_faults(session, resource, names)
     if action.certifies == Certifies.RELEASE and not certificates.has_held(
         session, resource.id, now
     ):
         return [Fault("certificate_none_held")]
     return []
+
+
+def served(session: Session, settings: Settings, resource: Resource) -> dict[str, Any] | None:
+    """`tls` for a run: the certificate in force, where the platform has its key. Errors:
+    ConfigurationMissing."""
+    row = certificates.in_force(session, resource.id)
+    if row is None:
+        return None
+    opened = credentials.open_all(session, Keyring(settings.credential_keys), resource.id)
+    key = opened.get(CredentialState.CURRENT, {}).get(PRIVATE_KEY)
+    return _told(settings, row, key) if key else None
+
+
+def withdraw(session: Session, settings: Settings, resource: Resource, now: datetime) -> None:
+    """What was signed for a run that has failed, and of which nothing is in service, is revoked."""
+    rows = certificates.revoke_pending(session, authority_of(settings), resource.id, now)
+    credentials.drop(session, resource.id, CredentialState.NEXT)
+    _audit(session, "certificate_revoked", resource, rows, now)
+
+
+def _sign_for_run(
+    session: Session,
+    settings: Settings,
+    resource: Resource,
+    spec: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """Every try of a run is told the same; another run's that has failed is not taken up. Errors:
+    ConfigurationMissing."""
+    authority, keyring = authority_of(settings), Keyring(settings.credential_keys)
+    names, address = _served_names(resource, spec), str(resource.outputs.get("address") or "")
+    wanted = served_at(names, address)
+    row = certificates.pending(session, resource.id)
+    opened = credentials.open_all(session, keyring, resource.id)
+    key = opened.get(CredentialState.NEXT, {}).get(PRIVATE_KEY)
+    if row is not None and key and row.names == [*wanted.names, *wanted.addresses]:
+        return _told(settings, row, key)
+    withdraw(session, settings, resource, now)
+    row, key = certificates.issue_served(session, authority, resource, names, address, now)
+    credentials.keep(session, keyring, resource.id, {PRIVATE_KEY: key}, CredentialState.NEXT, now)
+    _audit_issued(session, resource, row, now)
+    return _told(settings, row, key)
+
+
+def _served_names(resource: Resource, spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those typed; where an action asks for none, those served now."""
+    now_served = resource.outputs.get(SERVED) or {}
+    request, _ = read_order({NAMES: spec.get(NAMES, now_served.get(NAMES))})
+    return request.names
+
+
+def _told(settings: Settings, row: Certificate, key: str) -> dict[str, Any]:
+    authority = authority_of(settings)
+    return {
+        "serial": row.serial,
+        "names": row.names,
+        "certificate": row.pem + authority.chain_pem(row.issuer),
+        "key": key,
+        "ca_file": str(authority.certificate_path(ROOT).resolve()),
+    }
 
 
 def complete(
@@ -71,10 +159,19 @@ def complete(
     now: datetime,
 ) -> dict[str, Any]:
     """What follows for the certificates; outputs of the resource. Errors: ConfigurationMissing."""
-    if action is None or action.certifies is None or job.payload.get("revert"):
+    if action is None or action.certifies is None:
         return {}
-    authority, spec = authority_of(settings), job.payload["spec"]
+    if job.payload.get("revert"):
+        if action.certifies in SERVING:
+            withdraw(session, settings, resource, now)
+        return {}
+    authority, spec = authority_of(settings), job.payload.get("spec", {})
     match action.certifies:
+        case Certifies.SERVE:
+            spec = {**spec, **job.payload.get("inputs", {})}
+            return _put_in_force(session, authority, resource, spec, now)
+        case Certifies.UNSERVE:
+            return _end_service(session, authority, resource, now)
         case Certifies.ISSUE:
             if action.to_state == "active":  # what was suspended is not waited for any more
                 rows = certificates.supersede_held(session, authority, resource.id, now)
@@ -108,15 +205,7 @@ def _issue(
 ) -> dict[str, Any]:
     row, private_key = certificates.issue(session, authority, resource, spec, now)
     _keep_key(session, Keyring(settings.credential_keys), resource, action, private_key, now)
-    _audit(
-        session,
-        "certificate_issued",
-        resource,
-        [row],
-        now,
-        names=", ".join(row.names),
-        expires_at=row.not_after.isoformat(),
-    )
+    _audit_issued(session, resource, row, now)
     return {
         "serial": row.serial,
         "names": row.names,
@@ -126,6 +215,36 @@ def _issue(
         "ca_certificate": authority.root_pem,
         "list_url": f"{authority.base_url}/pki/{row.issuer}.crl",
     }
+
+
+def _put_in_force(
+    session: Session,
+    authority: Authority,
+    resource: Resource,
+    spec: Mapping[str, Any],
+    now: datetime,
+) -> dict[str, Any]:
+    """The pods have the new key, and none has the old one any more."""
+    names = _served_names(resource, spec)
+    row, replaced = certificates.put_in_force(session, authority, resource.id, now)
+    assert row is not None
+    credentials.promote(session, resource.id, now, timedelta())
+    credentials.drop(session, resource.id, CredentialState.PREVIOUS)
+    _audit(session, "certificate_revoked", resource, replaced, now, reason=Reason.SUPERSEDED)
+    return {
+        SERVED: {NAMES: "\n".join(names)},
+        "certificate_serial": row.serial,
+        "certificate_not_after": row.not_after.isoformat(),
+    }
+
+
+def _end_service(
+    session: Session, authority: Authority, resource: Resource, now: datetime
+) -> dict[str, Any]:
+    rows = certificates.put_on_list(session, authority, resource.id, Reason.CESSATION, now)
+    credentials.drop(session, resource.id, CredentialState.CURRENT)
+    _audit(session, "certificate_revoked", resource, rows, now, reason=Reason.CESSATION)
+    return dict.fromkeys(OUTPUTS_OF_SERVICE)
 
 
 def _keep_key(
@@ -146,6 +265,18 @@ def _keep_key(
     credentials.keep(session, keyring, resource.id, {PRIVATE_KEY: private_key}, state, now)
     if not is_first and not action.rotates:
         credentials.promote(session, resource.id, now, timedelta(hours=action.grace_hours))
+
+
+def _audit_issued(session: Session, resource: Resource, row: Certificate, now: datetime) -> None:
+    _audit(
+        session,
+        "certificate_issued",
+        resource,
+        [row],
+        now,
+        names=", ".join(row.names),
+        expires_at=row.not_after.isoformat(),
+    )
 
 
 def _audit(

@@ -71,7 +71,7 @@ class Certifying:
     def _is_due(self, session: Session, resource: Resource, action: Action) -> bool:
         """Looked at again under the lock; one that failed for good is tried once a day."""
         now = self.clock()
-        row = certificates.newest(session, resource.id)
+        row = certificates.in_force(session, resource.id)
         if row is None or row.state != CertificateState.VALID:
             return False
         if resource.state != ResourceState.ACTIVE or not renewal_is_due(row.not_after, now):

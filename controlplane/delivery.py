@@ -169,8 +169,12 @@ class Delivery:
         login, machine, closed = way_into_machine(session, self.settings, job, self.clock())
         lack = lack or closed
         lacking = Refusal(lack, is_final=False) if lack else None
-        certificate, reason = certificate_jobs.begin(session, job, action, self.clock())
-        not_signable = Refusal(reason, is_final=True) if reason else None
+        refusal = (
+            _end_of(job) or _no_base(session, job, action) or missing_key or no_archive or lacking
+        )
+        certificate: dict[str, Any] = {}
+        if refusal is None:
+            certificate, refusal = self._certificate(session, job, action)
         return Run(
             job_id=job.id,
             job_number=job.number,
@@ -191,13 +195,15 @@ class Delivery:
             timeout_seconds=self._timeout_seconds(bool(archive)),
             issues_secrets=self._issues_secrets(job, action),
             was_taken_before=_was_taken_before(job),
-            refusal=_end_of(job)
-            or _no_base(session, job, action)
-            or missing_key
-            or no_archive
-            or lacking
-            or not_signable,
+            refusal=refusal,
         )
+
+    def _certificate(
+        self, session: Session, job: Job, action: Action | None
+    ) -> tuple[dict[str, Any], Refusal | None]:
+        """What the run is told of the certificate it is for; or why there can be none."""
+        told, reason = certificate_jobs.begin(session, self.settings, job, action, self.clock())
+        return told, Refusal(reason, is_final=True) if reason else None
 
     def _timeout_seconds(self, moves_data: bool) -> int:
         """How long a run may take: one that dumps or restores takes as long as the data are big."""
@@ -354,7 +360,8 @@ class Delivery:
         self, session: Session, job: Job, resource: Resource, outputs: Mapping[str, Any]
     ) -> None:
         service = self.catalogue.of(resource)
-        resource.outputs = {**resource.outputs, **outputs}
+        told = {**resource.outputs, **outputs}
+        resource.outputs = {name: value for name, value in told.items() if value is not None}
         resource.spec = job.payload.get("spec", resource.spec)
         resource.parent_id = parent_in(service, resource.spec)
         action = self._action(job)

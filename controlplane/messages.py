@@ -279,6 +279,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "“{name}”不属于本部门的域名 {domain}",
         "{name} is not a name of the department's domain {domain}",
     ),
+    "certificate_name_reserved": (
+        "“{name}”是保留名称：同域的计算机会自动访问并信任它，不予签发",
+        "{name} is reserved: machines of its domain ask for it by themselves and trust it",
+    ),
+    "certificate_name_taken": (
+        "“{name}”已由“{resource}”使用",
+        "{name} is served by {resource} already",
+    ),
     "certificate_address_malformed": ("“{name}”不是 IP 地址", "{name} is not an IP address"),
     "certificate_address_foreign": (
         "{name} 不是本部门云主机的地址",

@@ -73,7 +73,7 @@ class Operations:
             action = service.action(action_code)
             if action is None or action.kind != "operate" or action.is_internal:
                 raise NotFound
-            if not service.offers(action, resource.spec):
+            if not service.offers(action, resource.spec, resource.outputs):
                 raise NotFound
             if resource.state not in action.states:
                 raise StateConflict(state=resource.state)

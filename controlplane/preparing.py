@@ -103,7 +103,7 @@ def prepare(
     """Errors: NotFound (service, action or resource), StateConflict (the resource is busy)."""
     service, action = _declared(session, catalogue, ask)
     resource = _resource_for(session, ask, action, department)
-    if resource and not service.offers(action, resource.spec):
+    if resource and not service.offers(action, resource.spec, resource.outputs):
         raise NotFound
     zone = resource.zone if resource else ask.zone if ask.zone in ZONES else ""
     before = service.form_of(resource.spec) if resource else {}

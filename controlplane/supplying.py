@@ -1,5 +1,5 @@
-"""What a run is given of other things: the archive that its form names, and how to get into the
-database that its resource stands on."""
+"""What a run is given of other things: the archive that its form names, how to get into the
+database that its resource stands on, and the certificate that it serves with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from controlplane.access import Login
+from controlplane.catalogue.services import Action
 from controlplane.catalogue.versions import Catalogue
+from controlplane.certificate_jobs import served
+from controlplane.certificates.rules import SERVING
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
@@ -40,7 +43,8 @@ def spec_of(job: Job) -> Mapping[str, Any]:
 def supplies(
     session: Session, settings: Settings, catalogue: Catalogue, job: Job
 ) -> tuple[dict[str, Any], str]:
-    """`upload` and `database` for the run, where its spec names them; and what is not there."""
+    """`upload` and `database` for the run, where its spec names them, `tls` where it serves with
+    a certificate; and what is not there."""
     try:
         return _supplies(session, settings, catalogue, job), ""
     except _LackError as lack:
@@ -64,7 +68,15 @@ def _supplies(
     if service.database_field and spec.get(service.database_field):
         database = session.get_one(Resource, parent_in(service, spec))
         given["database"] = _database(session, settings, catalogue, database)
+    if service.serves_certificates and not _changes_what_is_served(job, action):
+        given |= {"tls": tls} if (tls := served(session, settings, job.resource)) else {}
     return given
+
+
+def _changes_what_is_served(job: Job, action: Action | None) -> bool:
+    """Such a run is told its own certificate, or none; its way back, what was there before."""
+    changes = action is not None and action.certifies in SERVING
+    return changes and not job.payload.get("revert")
 
 
 def way_into_machine(

@@ -55,12 +55,14 @@ def output_rows(outputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield label, str(addresses[kind])
     names = {
         "url": gettext("访问地址"),
+        "https_url": gettext("HTTPS 地址"),
         "version": gettext("当前版本"),
         "endpoint": gettext("连接地址"),
         "address": gettext("连接地址"),
         "s3_endpoint": gettext("连接地址"),
         "container": gettext("存储桶"),
         "port": gettext("端口"),
+        "https_port": gettext("HTTPS 端口"),
         "database": gettext("数据库"),
         "username": gettext("账号"),
         "namespace": gettext("命名空间"),

@@ -70,6 +70,7 @@ STATES: dict[str, dict[str, State]] = {
         "deleted": State(_("已删除"), "grey", "trash"),
     },
     "certificate": {
+        "pending": State(_("启用中"), "blue", "loader-2", turning=True),
         "valid": State(_("有效"), "green", "circle-check"),
         "held": State(_("暂停"), "amber", "player-pause"),
         "revoked": State(_("已吊销"), "red", "circle-x"),

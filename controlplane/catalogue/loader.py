@@ -254,6 +254,7 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         chooses=tuple(data.get("chooses", ())),
         follows_rotation=data.get("follows_rotation", False),
         certifies=data.get("certifies"),
+        needs_output=data.get("needs_output"),
     )
 
 
@@ -434,10 +435,14 @@ def _input_problems(document: Document, at: list[str], action: Mapping[str, Any]
 
 
 def _certifying_problems(document: Document) -> list[str]:
-    """What issues certificates also ends them, and keeps the key that comes with one."""
+    """What issues certificates also ends them, and keeps the key that comes with one; what only
+    serves with one ends it too, and takes the names as an input."""
     actions = document.data["actions"]
-    if not any("certifies" in action for action in actions.values()):
+    done = {action.get("certifies") for action in actions.values()} - {None}
+    if not done:
         return []
+    if done & {"serve", "unserve"}:
+        return _serving_problems(document)
     problems = [
         document.problem(["actions", code], f"certifies must be {what}")
         for code, what in (("provision", "issue"), ("retire", "revoke"))
@@ -447,6 +452,23 @@ def _certifying_problems(document: Document) -> list[str]:
         problems.append(document.problem(["actions"], "issued_secrets must name private_key"))
     if any("validity_days" not in plan for plan in document.data.get("plans", [{}])):
         problems.append(document.problem(["actions"], "every plan needs validity_days"))
+    return problems
+
+
+def _serving_problems(document: Document) -> list[str]:
+    actions = document.data["actions"]
+    problems = []
+    if actions["retire"].get("certifies") != "revoke":
+        problems.append(document.problem(["actions", "retire"], "certifies must be revoke"))
+    for code, action in actions.items():
+        what = action.get("certifies")
+        if what not in (None, "serve", "unserve") and code != "retire":
+            problems.append(document.problem(["actions", code], f"{what} beside serve"))
+        if what in ("serve", "unserve") and action["kind"] != "operate":
+            problems.append(document.problem(["actions", code, "kind"], "must be operate"))
+    serve = [a for a in actions.values() if a.get("certifies") == "serve"]
+    if not any("dns_names" in action.get("inputs", {}) for action in serve):
+        problems.append(document.problem(["actions"], "no serve has the input dns_names"))
     return problems
 
 

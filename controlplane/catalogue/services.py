@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, Undefined
 from jinja2.nativetypes import NativeEnvironment
 from jinja2.sandbox import SandboxedEnvironment
 
-from controlplane.engines import MACHINE, engine_of_plan
+from controlplane.engines import AUTHORITY, MACHINE, engine_of_plan
 from controlplane.text import without_control_characters
 
 Names = Mapping[str, str]
@@ -44,7 +44,8 @@ class Action:
     secret is drawn or forgotten. `engines`: only what stands on one of them; () on all.
     `chooses` are those of `fields` of which only a value that the resource has had before may be
     taken. `follows_rotation`: started when the database that it stands on has new secrets.
-    `certifies`: what becomes of the resource's certificates when it has ended well.
+    `certifies`: what becomes of the resource's certificates when it has ended well. `needs_output`:
+    what must have been delivered for there to be anything to do.
     """
 
     code: str
@@ -74,6 +75,7 @@ class Action:
     chooses: tuple[str, ...] = ()
     follows_rotation: bool = False
     certifies: str | None = None
+    needs_output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -221,8 +223,13 @@ class Service:
             for name, value in self.machine.form.items()
         }
 
-    def offers(self, action: Action, spec: Mapping[str, Any]) -> bool:
-        """Whether an action is for what stands where this spec's plan does."""
+    def offers(self, action: Action, spec: Mapping[str, Any], outputs: Mapping[str, Any]) -> bool:
+        """Whether an action is for what stands where this spec's plan does, has something to do
+        with what was delivered, and has an authority where it takes one to sign."""
+        if action.certifies in ("issue", "serve") and AUTHORITY in self.absent_engines:
+            return False
+        if action.needs_output and not outputs.get(action.needs_output):
+            return False
         return not action.engines or self.engine_of(spec) in action.engines
 
     def usually_takes(self, spec: Mapping[str, Any]) -> int:
@@ -234,7 +241,12 @@ class Service:
     @property
     def certifies(self) -> bool:
         """Whether what it delivers are certificates."""
-        return any(action.certifies for action in self.actions.values())
+        return self.actions["provision"].certifies is not None
+
+    @property
+    def serves_certificates(self) -> bool:
+        """Whether what it delivers may serve with one, whose key is in the platform's hands."""
+        return any(action.certifies == "serve" for action in self.actions.values())
 
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)

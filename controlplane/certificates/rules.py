@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -29,6 +29,11 @@ REQUEST = "certificate_request"
 REASON = "revocation_reason"
 
 MAX_NAMES = 50
+#: First labels that machines of a domain ask for by themselves and believe: the proxy's settings,
+#: a tunnel's router, the machine itself.
+RESERVED_LABELS = frozenset(("localhost", "wpad", "isatap"))
+#: Of a certificate that the platform itself serves with: nobody has to put it anywhere.
+SERVED_VALID = timedelta(days=90)
 #: A clock that is a little behind still takes what was signed a moment ago.
 BACKDATED = timedelta(minutes=5)
 #: Renewed this long before its end: so long do the old and the new certificate hold together.
@@ -49,15 +54,19 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519Public
 
 
 class CertificateState(StrEnum):
+    PENDING = "pending"  # signed for a run that has not yet brought it into service
     VALID = "valid"
     HELD = "held"  # on the list for the time being (certificateHold)
     REVOKED = "revoked"  # for good
 
 
 class Certifies(StrEnum):
-    """What an action of a certifying service does with the resource's certificates."""
+    """What an action does with the resource's certificates. `SERVE`: signed, with a key of our own,
+    before the run, which is told both; so is every later one, until `UNSERVE` revokes them."""
 
     ISSUE = "issue"
+    SERVE = "serve"
+    UNSERVE = "unserve"
     HOLD = "hold"
     RELEASE = "release"
     REVOKE = "revoke"
@@ -73,6 +82,14 @@ class Reason(StrEnum):
     HOLD = "certificate_hold"
 
 
+#: Actions whose run changes what is served.
+SERVING = (Certifies.SERVE, Certifies.UNSERVE)
+#: States in which a certificate is on no revocation list.
+UNLISTED = (CertificateState.PENDING, CertificateState.VALID)
+#: States of what has been in service, or on hold, and may still be.
+IN_FORCE = (CertificateState.VALID, CertificateState.HELD)
+
+
 @dataclass(frozen=True)
 class Request:
     """What a certificate is asked for: names, addresses, and the key of a pasted request."""
@@ -85,13 +102,15 @@ class Request:
 @dataclass(frozen=True)
 class Entitlement:
     """What a department may have: `domains` of all departments by suffix, `own` the department's
-    (None: it has none), `addresses` of its machines, `compromised` keys that nobody may use again.
+    (None: it has none), `addresses` of its machines, `compromised` keys that nobody may use again,
+    `taken`: who serves a name already, by name.
     """
 
     own: str | None
     domains: Collection[str]
     addresses: Collection[str]
     compromised: Collection[str] = ()
+    taken: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_order(spec: Mapping[str, Any]) -> tuple[Request, list[Fault]]:
@@ -146,6 +165,13 @@ def key_id(key: PublicKey) -> str:
 
 def renewal_is_due(not_after: datetime, now: datetime) -> bool:
     return now >= not_after - RENEW_BEFORE
+
+
+def served_at(names: Iterable[str], address: str) -> Request:
+    """What is served with a key of our own: under its names, and where the cloud answers for it."""
+    is_address = _is_address(address)
+    every = (*names, *((address.lower(),) if address and not is_address else ()))
+    return Request(tuple(dict.fromkeys(every)), (address,) if is_address else (), None)
 
 
 def shown_state(state: str, not_after: datetime, now: datetime) -> str:
@@ -221,6 +247,11 @@ def _name_faults(name: str, entitled: Entitlement) -> list[Fault]:
         return [
             Fault("certificate_name_foreign", NAMES, {"name": name[:80], "domain": entitled.own})
         ]
+    if name.partition(".")[0] in RESERVED_LABELS:
+        return [Fault("certificate_name_reserved", NAMES, {"name": name[:80]})]
+    if name in entitled.taken:
+        who = entitled.taken[name]
+        return [Fault("certificate_name_taken", NAMES, {"name": name[:80], "resource": who})]
     return []
 
 

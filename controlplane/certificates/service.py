@@ -25,7 +25,30 @@ def order_faults(session: Session, department: Department, spec: Mapping[str, An
     return rules.order_faults(spec, _entitlement(session, department))
 
 
-def _entitlement(session: Session, department: Department) -> Entitlement:
+def served_faults(session: Session, resource: Resource, spec: Mapping[str, Any]) -> list[Fault]:
+    """The same of what `resource` shall serve by its own names: none that another serves."""
+    entitled = _entitlement(session, resource.department, _served_by_others(session, resource))
+    return rules.order_faults(spec, entitled)
+
+
+def _served_by_others(session: Session, resource: Resource) -> dict[str, str]:
+    """Who of the same service has which name in force, or is about to have it."""
+    rows = session.execute(
+        sa.select(Certificate.names, Resource.number)
+        .join(Resource, Resource.id == Certificate.resource_id)
+        .where(
+            Resource.service == resource.service,
+            Resource.id != resource.id,
+            Resource.state.in_(LIVE_STATES),
+            Certificate.state.in_(rules.UNLISTED),
+        )
+    )
+    return {name: number for names, number in rows for name in names}
+
+
+def _entitlement(
+    session: Session, department: Department, taken: Mapping[str, str] | None = None
+) -> Entitlement:
     domains = session.scalars(sa.select(Department.domain).where(Department.domain.is_not(None)))
     outputs = session.scalars(
         sa.select(Resource.outputs).where(
@@ -47,6 +70,7 @@ def _entitlement(session: Session, department: Department) -> Entitlement:
             if address
         ),
         compromised=frozenset(compromised),
+        taken=taken or {},
     )
 
 
@@ -61,16 +85,43 @@ def issue(
     the department brought a request. The caller has checked the order. Errors:
     ConfigurationMissing (no authority, or no key)."""
     request, _ = rules.read_order(spec)
+    valid = timedelta(days=int(spec["plan"]["validity_days"]))
+    pasted = "" if request.public_key is None else str(spec[rules.REQUEST])
+    return _sign(
+        session, authority, resource, request, pasted, CertificateState.VALID, now, now + valid
+    )
+
+
+def issue_served(
+    session: Session,
+    authority: Authority,
+    resource: Resource,
+    names: Iterable[str],
+    address: str,
+    now: datetime,
+) -> tuple[Certificate, str]:
+    """As `issue`, for what the platform serves under these names and at the address; pending until
+    the run that brings it into service has ended well."""
+    request = rules.served_at(names, address)
+    until = now + rules.SERVED_VALID
+    return _sign(session, authority, resource, request, "", CertificateState.PENDING, now, until)
+
+
+def _sign(
+    session: Session,
+    authority: Authority,
+    resource: Resource,
+    request: rules.Request,
+    pasted: str,
+    state: CertificateState,
+    now: datetime,
+    until: datetime,
+) -> tuple[Certificate, str]:
     private = None if request.public_key is not None else new_key()
     public = private.public_key() if private is not None else request.public_key
     assert public is not None
-    leaf = Leaf(
-        resource.department.name_zh,
-        request.names,
-        request.addresses,
-        public,
-        now + timedelta(days=int(spec["plan"]["validity_days"])),
-    )
+    organisation = resource.department.name_zh
+    leaf = Leaf(organisation, request.names, request.addresses, public, until)
     label = authority.current
     signed = authority.sign(leaf, now)
     row = Certificate(
@@ -82,8 +133,8 @@ def issue(
         not_before=signed.not_valid_before_utc,
         not_after=signed.not_valid_after_utc,
         pem=signed.public_bytes(Encoding.PEM).decode(),
-        request="" if private is not None else str(spec[rules.REQUEST]),
-        state=CertificateState.VALID,
+        request=pasted,
+        state=state,
         created_at=now,
     )
     session.add(row)
@@ -100,8 +151,52 @@ def certificates_of(session: Session, resource_id: str) -> Sequence[Certificate]
     ).all()
 
 
-def newest(session: Session, resource_id: str) -> Certificate | None:
-    return next(iter(certificates_of(session, resource_id)), None)
+def in_force(session: Session, resource_id: str) -> Certificate | None:
+    """The newest that is neither revoked nor waits for its run."""
+    rows = _in_states(session, resource_id, *rules.IN_FORCE)
+    return rows[-1] if rows else None
+
+
+def pending(session: Session, resource_id: str) -> Certificate | None:
+    """What was signed for a run that has not ended well yet."""
+    rows = _in_states(session, resource_id, CertificateState.PENDING)
+    return rows[-1] if rows else None
+
+
+def put_in_force(
+    session: Session, authority: Authority, resource_id: str, now: datetime
+) -> tuple[Certificate | None, list[Certificate]]:
+    """The pending certificate is in service; those that it takes the place of are revoked: their
+    keys are nowhere any more. Returns it, and them."""
+    row = pending(session, resource_id)
+    if row is None:
+        return None, []
+    replaced = _in_states(session, resource_id, CertificateState.VALID)
+    row.state = CertificateState.VALID
+    _revoke(session, authority, replaced, Reason.SUPERSEDED, now)
+    return row, replaced
+
+
+def revoke_pending(
+    session: Session, authority: Authority, resource_id: str, now: datetime
+) -> list[Certificate]:
+    """What was signed for a run that has failed."""
+    rows = _in_states(session, resource_id, CertificateState.PENDING)
+    _revoke(session, authority, rows, Reason.SUPERSEDED, now)
+    return rows
+
+
+def _revoke(
+    session: Session,
+    authority: Authority,
+    rows: Sequence[Certificate],
+    reason: Reason,
+    now: datetime,
+) -> None:
+    for row in rows:
+        row.state, row.reason, row.revoked_at = CertificateState.REVOKED, reason, now
+    session.flush()
+    publish(session, authority, {row.issuer for row in rows}, now)
 
 
 def put_on_list(
@@ -109,8 +204,9 @@ def put_on_list(
 ) -> list[Certificate]:
     """Holds or revokes all of the resource's certificates that are not revoked for good; those that
     have expired too, so that a key that leaked is known. The lists say so when this commits."""
-    rows = _in_states(session, resource_id, CertificateState.VALID, CertificateState.HELD)
     is_hold = reason is Reason.HOLD
+    of_runs = () if is_hold else (CertificateState.PENDING,)
+    rows = _in_states(session, resource_id, *rules.IN_FORCE, *of_runs)
     for row in rows:
         row.state = CertificateState.HELD if is_hold else CertificateState.REVOKED
         row.reason, row.revoked_at = reason, now
@@ -161,7 +257,7 @@ def publish(session: Session, authority: Authority, issuers: Iterable[str], now:
             sa.select(Certificate)
             .where(
                 Certificate.issuer == issuer,
-                Certificate.state != CertificateState.VALID,
+                Certificate.state.not_in(rules.UNLISTED),
                 Certificate.not_after > now - rules.LISTED_AFTER_END,
             )
             .order_by(Certificate.id)
@@ -197,7 +293,7 @@ def list_der(session: Session, issuer: str) -> RevocationList | None:
 
 
 def due_for_renewal(session: Session, now: datetime, limit: int = 200) -> list[str]:
-    """Resources whose newest certificate is valid and nears its end."""
+    """Resources whose certificate in force is valid and nears its end."""
     later = sa.orm.aliased(Certificate)
     return list(
         session.scalars(
@@ -208,7 +304,11 @@ def due_for_renewal(session: Session, now: datetime, limit: int = 200) -> list[s
                 Certificate.state == CertificateState.VALID,
                 Certificate.not_after <= now + rules.RENEW_BEFORE,
                 ~sa.select(later.id)
-                .where(later.resource_id == Certificate.resource_id, later.id > Certificate.id)
+                .where(
+                    later.resource_id == Certificate.resource_id,
+                    later.id > Certificate.id,
+                    later.state.in_(rules.IN_FORCE),
+                )
                 .exists(),
             )
             .order_by(Certificate.not_after)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane.certificates.models import Certificate, RevocationList
-from controlplane.certificates.rules import CertificateState, shown_state
+from controlplane.certificates.rules import IN_FORCE, CertificateState, shown_state
 from controlplane.errors import NotFound
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
@@ -83,7 +83,11 @@ def state_now(row: Certificate, now: datetime) -> str:
 
 def _ending(subject: Subject, now: datetime, within: timedelta) -> sa.Select[Any]:
     """One that was followed by another, or of a resource that is gone, is nobody's trouble."""
-    newest = sa.select(sa.func.max(Certificate.id)).group_by(Certificate.resource_id)
+    newest = (
+        sa.select(sa.func.max(Certificate.id))
+        .where(Certificate.state.in_(IN_FORCE))
+        .group_by(Certificate.resource_id)
+    )
     return (
         sa.select(Certificate)
         .join(Resource, Resource.id == Certificate.resource_id)

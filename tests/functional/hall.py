@@ -23,7 +23,11 @@ from tests.factories import City, open_city
 
 SERVICES = CHECKOUT / "playbooks" / "services"
 OUTPUTS = {"address": "127.0.0.1", "port": 5432, "database": "dibao", "username": "dibao_a"}
-OUTPUTS_OF_APP = {"url": "http://10.0.0.1:30000/", "namespace": "egov-civil-affairs-internet"}
+OUTPUTS_OF_APP = {
+    "url": "http://10.0.0.1:30000/",
+    "address": "10.0.0.1",
+    "namespace": "egov-civil-affairs-internet",
+}
 
 
 def archive(text: str = "<p>1", name: str = "index.html") -> bytes:
@@ -33,6 +37,13 @@ def archive(text: str = "<p>1", name: str = "index.html") -> bytes:
         info.size = len(text)
         tar.addfile(info, io.BytesIO(text.encode()))
     return gzip.compress(out.getvalue(), mtime=0)
+
+
+def outputs_of_app(run: Run) -> dict[str, Any]:
+    """What the play reports."""
+    tls = run.extravars.get("tls")
+    more = {"https_url": f"https://{tls['names'][0]}:30001/", "https_port": 30001} if tls else {}
+    return OUTPUTS_OF_APP | more
 
 
 @dataclass
@@ -56,7 +67,7 @@ class Hall:
                 delivery.fail(run, run.refusal.reason, final=True)
             else:
                 is_app = run.playbook.startswith("services/webapp/")
-                delivery.complete(run, OUTPUTS_OF_APP if is_app else OUTPUTS)
+                delivery.complete(run, outputs_of_app(run) if is_app else OUTPUTS)
         return [run.action for run in self.runs[first:]]
 
     def ask(self, service: str, login: str = "limin", **form: Any) -> str:

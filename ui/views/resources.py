@@ -245,7 +245,7 @@ def actions_of(story: ResourceStory) -> list[dict[str, Any]]:
         permission = needs.get(action.kind)
         if action.is_internal or permission is None:
             continue
-        if not service.offers(action, resource.spec):
+        if not service.offers(action, resource.spec, resource.outputs):
             continue
         if not is_allowed(subject(), permission, department_path=path):
             continue
