@@ -255,6 +255,7 @@ def _action(code: str, data: Mapping[str, Any], service: Mapping[str, Any]) -> A
         follows_rotation=data.get("follows_rotation", False),
         certifies=data.get("certifies"),
         needs_output=data.get("needs_output"),
+        lacks_output=data.get("lacks_output"),
     )
 
 

@@ -59,6 +59,7 @@ ACTION: dict[str, Any] = {
         "follows_rotation": {"type": "boolean"},
         "certifies": {"enum": ["issue", "serve", "unserve", "hold", "release", "revoke"]},
         "needs_output": CODE,
+        "lacks_output": CODE,
     },
     "required": ["playbook", "name", "kind"],
     "additionalProperties": False,

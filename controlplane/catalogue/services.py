@@ -44,8 +44,8 @@ class Action:
     secret is drawn or forgotten. `engines`: only what stands on one of them; () on all.
     `chooses` are those of `fields` of which only a value that the resource has had before may be
     taken. `follows_rotation`: started when the database that it stands on has new secrets.
-    `certifies`: what becomes of the resource's certificates when it has ended well. `needs_output`:
-    what must have been delivered for there to be anything to do.
+    `certifies`: what becomes of the resource's certificates when it has ended well. `needs_output`
+    and `lacks_output`: what must have been delivered, or not, for there to be anything to do.
     """
 
     code: str
@@ -76,6 +76,7 @@ class Action:
     follows_rotation: bool = False
     certifies: str | None = None
     needs_output: str | None = None
+    lacks_output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,8 @@ class Service:
         if action.certifies in ("issue", "serve") and AUTHORITY in self.absent_engines:
             return False
         if action.needs_output and not outputs.get(action.needs_output):
+            return False
+        if action.lacks_output and outputs.get(action.lacks_output):
             return False
         return not action.engines or self.engine_of(spec) in action.engines
 

@@ -52,6 +52,10 @@ def serve(hall: Hall, resource_id: str, names: str = NAME) -> Run:
     return hall.runs[-1]
 
 
+def change_names(hall: Hall, resource_id: str, names: str) -> None:
+    assert operate(hall, resource_id, "change_names", dns_names=names) == ["change_names"]
+
+
 def states(registry: Registry, resource_id: str) -> list[tuple[str, str]]:
     return [(row.state, row.reason) for row in registry.certificates(resource_id)]
 
@@ -126,7 +130,7 @@ def test_a_name_serves_one_application_at_a_time(hall: Hall, registry: Registry)
         "certificate_name_taken",
         hall.resource(first).number,
     )
-    serve(hall, first, "other.civil-affairs.city.example")
+    change_names(hall, first, "other.civil-affairs.city.example")
     assert states(registry, first) == [("revoked", "superseded"), ("valid", "")]
     serve(hall, second)
 
@@ -153,7 +157,7 @@ def test_every_later_run_is_told_the_same_until_it_is_turned_off(
     assert not {name for name in outputs if name.startswith(("https", "certificate"))}
     hall.change(resource_id, "deploy", archive=hall.upload(archive("<p>3")))
     assert "tls" not in hall.runs[-1].extravars
-    for action in ("renew", "stop_https"):
+    for action in ("change_names", "renew", "stop_https"):
         with pytest.raises(NotFound):
             operate(hall, resource_id, action)
     serve(hall, resource_id)
@@ -300,10 +304,11 @@ def test_pages_and_api_show_address_names_and_end(hall: Hall, registry: Registry
     (row,) = registry.certificates(resource_id)
     for shown in (f"https://{NAME}:30001/", row.serial, "2027-02-22"):
         assert shown in page
-    for action in ("renew", "stop_https"):
+    assert f"{path}/actions/serve_https" not in page
+    for action in ("change_names", "renew", "stop_https"):
         assert f"{path}/actions/{action}" in page
         assert lint(clerk.get(f"{path}/actions/{action}").text) == []
-    assert NAME in clerk.get(f"{path}/actions/serve_https").text
+    assert NAME in clerk.get(f"{path}/actions/change_names").text
     assert row.serial in clerk.get("/certificates?state=valid").text
     told = make_api(hall.city).get("limin", path).json
     assert told["outputs"]["https_url"] == f"https://{NAME}:30001/"

@@ -10,6 +10,8 @@ from flask import Blueprint, render_template, request
 from controlplane.backups.rules import CLONE_OF
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
+from controlplane.certificate_jobs import SERVED
+from controlplane.certificates.rules import SERVING
 from controlplane.certificates.service import certificates_of
 from controlplane.clock import epoch_seconds
 from controlplane.errors import CloudRefused, CloudUnavailable
@@ -109,6 +111,7 @@ def show(resource_id: str) -> str:
             chart=chart_of(by_day),
             use=use_chart(use_by_hour(session, resource.id, story.intervals, epoch_seconds(now))),
             actions=(offered := actions_of(story)),
+            of_certificate=[o for o in offered if is_of_certificate(o["action"], resource)],
             settings_actions=[
                 (o["action"].code, o["action"])
                 for o in offered
@@ -216,6 +219,11 @@ def can_protect(story: ResourceStory) -> bool:
         and row.state in LIVE_STATES
         and story.awaited is None
     )
+
+
+def is_of_certificate(action: Action, resource: Resource) -> bool:
+    """Whether an action stands beside the certificate that the resource serves with."""
+    return action.certifies in SERVING and bool(resource.outputs.get(SERVED))
 
 
 def chart_of(by_day: list[tuple[str, int]]) -> dict[str, Any]:
