@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import socket
+import ssl
 import tarfile
 import threading
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 #: Two visitors are a dozen visits a second: more would take the cores from what is tested.
@@ -43,6 +49,12 @@ def app(environ, start_response):
     start_response("500 Internal Server Error", [])
     return [b"sick"]
 """
+#: Answers by which way it believes to be visited.
+SCHEME = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [environ["wsgi.url_scheme"].encode()]
+"""
 BROKEN = "import no_such_library\n"
 
 
@@ -68,9 +80,35 @@ def counter(version: str) -> bytes:
     return tar_gz({"counter-1.0/app.py": COUNTER.replace("VERSION", version)})
 
 
-def page_at(url: str, timeout_s: float = 10) -> str:
-    with WITHOUT_PROXY.open(url, timeout=timeout_s) as answer:
+def page_at(url: str, timeout_s: float = 10, trust: ssl.SSLContext | None = None) -> str:
+    """By HTTPS only what `trust` vouches for."""
+    opener = WITHOUT_PROXY
+    if trust is not None:
+        secure = urllib.request.HTTPSHandler(context=trust)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+    with opener.open(url, timeout=timeout_s) as answer:
         return str(answer.read().decode())
+
+
+def trust_in(folder: Path, root_pem: str, lists: Iterable[bytes]) -> ssl.SSLContext:
+    """A client that knows the root alone and looks into every issuer's revocation list (DER)."""
+    known = folder / "known.pem"
+    found = [x509.load_der_x509_crl(der).public_bytes(Encoding.PEM).decode() for der in lists]
+    known.write_text("".join([root_pem, *found]))
+    trust = ssl.create_default_context(cafile=str(known))
+    trust.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    return trust
+
+
+def serial_at(address: str, port: int, name: str, trust: ssl.SSLContext) -> str:
+    """Of the certificate that is served under a name; raises ssl.SSLCertVerificationError."""
+    with (
+        socket.create_connection((address, port), timeout=10) as connection,
+        trust.wrap_socket(connection, server_hostname=name) as secure,
+    ):
+        shown = secure.getpeercert(binary_form=True)
+        assert shown is not None
+        return f"{x509.load_der_x509_certificate(shown).serial_number:x}"
 
 
 @dataclass
@@ -83,7 +121,9 @@ class Visitor:
 
 
 @contextmanager
-def visited(url: str, visitors: int = 2, patience_s: float = 0) -> Iterator[Visitor]:
+def visited(
+    url: str, visitors: int = 2, patience_s: float = 0, trust: ssl.SSLContext | None = None
+) -> Iterator[Visitor]:
     """People who ask for the page again and again, each time by a new connection. With patience
     they try again for so long before a visit has failed."""
     seen, is_over = Visitor(), threading.Event()
@@ -92,7 +132,7 @@ def visited(url: str, visitors: int = 2, patience_s: float = 0) -> Iterator[Visi
         gives_up_at: float | None = None
         while gives_up_at is not None or not is_over.is_set():
             try:
-                seen.answers.append(page_at(url))
+                seen.answers.append(page_at(url, trust=trust))
                 gives_up_at = None
             except OSError as error:
                 gives_up_at = gives_up_at or time.monotonic() + patience_s

@@ -7,22 +7,40 @@ from __future__ import annotations
 
 import io
 import os
+import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
+from cryptography import x509
 from kubernetes import client
 
-from controlplane.clock import epoch_seconds
+from controlplane.certificate_jobs import authority_of
+from controlplane.certificates.authority import Authority
+from controlplane.certificates.models import RevocationList
+from controlplane.clock import epoch_seconds, utc_now
 from controlplane.pipeline import Ask
 from controlplane.reports.utilisation import Used, use_by_resource
 from controlplane.service_requests.rules import RequestState
 from tests.integration.live_city import wait_for
-from tests.lab.applications import BROKEN, SICK, counter, page_at, tar_gz, visited, zipped
+from tests.lab.applications import (
+    BROKEN,
+    SCHEME,
+    SICK,
+    counter,
+    page_at,
+    serial_at,
+    tar_gz,
+    trust_in,
+    visited,
+    zipped,
+)
 from tests.lab.cloud import until
 from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
 from tests.lab.pods import CHECKOUT, Lab
@@ -33,6 +51,7 @@ DELIVERY_LIMIT_S = 25
 PATIENCE_S = 60
 #: A version has 90 s to be ready, and its run begins and ends on a busy machine.
 NEVER_READY_S = 240
+NAME = "www.civil-affairs.city.example"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +82,11 @@ def running_city(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator
     kubeconfig = lab.home / "kubernetes" / "kubeconfig"
     folder = tmp_path_factory.mktemp("city")
     inventory = lab.home / "services" / "inventory.yml"
-    city = make_kubernetes_city(folder, kubeconfig, shared_inventory=inventory)
+    authority = folder / "authority"
+    Authority(authority, "http://lists.example").create("Sample City", utc_now())
+    city = make_kubernetes_city(
+        folder, kubeconfig, shared_inventory=inventory, authority_dir=authority
+    )
     yield city
     city.worker.stop()
     city.control_plane.db.dispose()
@@ -124,6 +147,70 @@ def test_a_static_site_is_up_within_its_time(city: KubernetesCity) -> None:
     print(f"web application: approved -> first answer {took_s:.1f} s")
     assert took_s <= DELIVERY_LIMIT_S
     assert page_at(f"{url_of(city, resource_id)}a/b.css") == "p {}"
+
+
+def trusting(city: KubernetesCity, folder: Path) -> ssl.SSLContext:
+    """A client with the root and the lists of now."""
+    city.control_plane.certifying.refresh_lists()
+    authority = authority_of(city.control_plane.settings)
+    with city.control_plane.db.read() as session:
+        lists = [row.der for row in session.scalars(sa.select(RevocationList))]
+    return trust_in(
+        folder, authority.root_pem, [*lists, (authority.folder / "root.crl").read_bytes()]
+    )
+
+
+def served_serial(city: KubernetesCity, resource_id: str, trust: ssl.SSLContext) -> str:
+    """What is served under its name is what the register has."""
+    outputs = city.resource(resource_id).outputs
+    serial = serial_at(outputs["address"], outputs["https_port"], NAME, trust)
+    assert serial == outputs["certificate_serial"]
+    return serial
+
+
+def test_by_https_nobody_is_turned_away_and_what_it_served_with_is_revoked(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    """Turned on, renewed, deployed, suspended, turned off, destroyed; before the city's clock is
+    moved, for a client judges by its own."""
+    resource_id = application(city, tar_gz({"app.py": SCHEME}), runtime="python")
+    url, serials = url_of(city, resource_id), []
+    with visited(url) as plain:
+        city.operate(resource_id, "serve_https", dns_names=NAME)
+        outputs = city.resource(resource_id).outputs
+        assert outputs["https_url"] == f"https://{NAME}:{outputs['https_port']}/"
+        trust = trusting(city, tmp_path)
+        serials.append(served_serial(city, resource_id, trust))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            serial_at(outputs["address"], outputs["https_port"], "www.city.example", trust)
+        secure_url = f"https://{outputs['address']}:{outputs['https_port']}/"
+        with visited(secure_url, trust=trust) as secure:
+            city.operate(resource_id, "renew")
+            serials.append(served_serial(city, resource_id, trusting(city, tmp_path)))
+            newer = upload(city, tar_gz({"app.py": f"# 2\n{SCHEME}"}))
+            city.fulfilled(change(city, resource_id, "deploy", archive=newer))
+            assert served_serial(city, resource_id, trust) == serials[-1]
+        city.operate(resource_id, "stop_https")
+    for visitor, scheme in ((plain, "http"), (secure, "https")):
+        assert visitor.failures == []
+        assert set(visitor.answers) == {scheme}
+        assert len(visitor.answers) > 50
+    print(
+        f"HTTPS: {len(secure.answers)} visits by it, {len(plain.answers)} beside it, all answered"
+    )
+    with pytest.raises(urllib.error.URLError):
+        page_at(secure_url, 2, trust)
+
+    city.operate(resource_id, "serve_https", dns_names=NAME)
+    city.operate(resource_id, "power_off")
+    city.operate(resource_id, "power_on")
+    serials.append(served_serial(city, resource_id, trusting(city, tmp_path)))
+    city.retire_all("webapp")
+    with city.control_plane.db.read() as session:
+        (row,) = session.scalars(sa.select(RevocationList))
+    listed = {f"{entry.serial_number:x}" for entry in x509.load_der_x509_crl(row.der)}
+    assert listed == set(serials)
+    assert len(listed) == 3
 
 
 def test_no_visitor_is_turned_away_through_an_application_s_life(city: KubernetesCity) -> None:

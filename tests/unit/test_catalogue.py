@@ -127,6 +127,51 @@ def test_each_kind_of_fault_is_named_with_its_line(
     assert any(problem.startswith(wanted) for problem in problems), problems
 
 
+SERVE = "certifies: serve, inputs: {dns_names: {type: string, title: {zh: 域名, en: Names}}}"
+OPERATE = "kind: operate, states: [active], to_state: stopped"
+
+
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ([(OPERATE, f"{OPERATE}, {SERVE}")], "actions.retire: certifies must be revoke"),
+        ([("kind: retire,", "kind: retire, certifies: revoke,"),
+          (OPERATE, f"{OPERATE}, certifies: serve")], "actions: no serve has the input dns_names"),
+        ([("kind: retire,", "kind: retire, certifies: revoke,"), (OPERATE, f"{OPERATE}, {SERVE}"),
+          ("kind: change,", "kind: change, certifies: unserve,")],
+         "actions.change.kind: must be operate"),
+        ([("kind: retire,", "kind: retire, certifies: revoke,"), (OPERATE, f"{OPERATE}, {SERVE}"),
+          ("kind: operate, states: [stopped]", "kind: operate, certifies: hold")],
+         "actions.power_on: hold beside serve"),
+    ],
+)  # fmt: skip
+def test_what_serves_with_a_certificate_also_ends_it(
+    tmp_path: Path, edits: list[tuple[str, str]], says: str
+) -> None:
+    add_service(tmp_path, "drill", *edits)
+    assert any(problem.endswith(says) for problem in problems_of(tmp_path)), problems_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("action", "outputs", "absent", "offered"),
+    [
+        ("serve_https", {}, (), True),
+        ("serve_https", {}, ("authority",), False),
+        ("serve_https", {"https": {"dns_names": "a"}}, (), False),
+        ("renew", {}, (), False),
+        ("renew", {"https": {"dns_names": "a"}}, (), True),
+        ("renew", {"https": {"dns_names": "a"}}, ("authority",), False),
+        ("stop_https", {"https": {"dns_names": "a"}}, ("authority",), True),
+        ("retire", {}, ("authority",), True),
+    ],
+)
+def test_an_action_is_offered_where_it_has_something_to_do(
+    action: str, outputs: dict[str, object], absent: tuple[str, ...], offered: bool
+) -> None:
+    service = load_catalogue(CHECKOUT / "playbooks" / "services", absent)["webapp"]
+    assert service.offers(service.actions[action], {}, outputs) is offered
+
+
 def test_a_file_that_is_no_yaml_or_no_mapping_is_named(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "service.yml").write_text("service: [x\n", encoding="utf-8")

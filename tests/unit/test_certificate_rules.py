@@ -17,12 +17,18 @@ from controlplane.certificates.rules import (
     owner_of,
     read_order,
     renewal_is_due,
+    served_at,
     shown_state,
 )
 from tests.functional.registry import make_request
 
 DOMAINS = ("city.example", "laoshan.city.example", "education.laoshan.city.example")
-LAOSHAN = Entitlement("laoshan.city.example", DOMAINS, ("10.1.0.4", "2001:db8::1"))
+LAOSHAN = Entitlement(
+    "laoshan.city.example",
+    DOMAINS,
+    ("10.1.0.4", "2001:db8::1"),
+    taken={"used.laoshan.city.example": "R-2026-000001"},
+)
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 
@@ -64,6 +70,11 @@ def test_a_name_falls_to_the_longest_domain_it_ends_in(name: str, owner: str | N
         ("10.1.0.4", "certificate_name_malformed"),
         ("a.laoshan.city.example'; drop--", "certificate_name_malformed"),
         ("ops@laoshan.city.example", "certificate_name_malformed"),
+        ("wpad.laoshan.city.example", "certificate_name_reserved"),
+        ("localhost.laoshan.city.example", "certificate_name_reserved"),
+        ("a.wpad.laoshan.city.example", None),
+        ("wpad.city.example", "certificate_name_foreign"),
+        ("used.laoshan.city.example", "certificate_name_taken"),
     ],
 )
 def test_names_are_denied_unless_they_are_the_departments(name: str, code: str | None) -> None:
@@ -89,6 +100,23 @@ def test_a_department_without_a_domain_has_no_names() -> None:
 def test_addresses_are_those_of_the_departments_machines(address: str, code: str | None) -> None:
     expected = [(code, "ip_addresses")] if code else []
     assert codes(ip_addresses=address) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "names", "addresses"),
+    [
+        ("10.1.0.4", ("a.example", "b.example"), ("10.1.0.4",)),
+        ("2001:db8::1", ("a.example", "b.example"), ("2001:db8::1",)),
+        ("Cluster.example", ("a.example", "b.example", "cluster.example"), ()),
+        ("a.example", ("a.example", "b.example"), ()),
+        ("", ("a.example", "b.example"), ()),
+    ],
+)
+def test_what_is_served_is_certified_where_the_cloud_answers_too(
+    address: str, names: tuple[str, ...], addresses: tuple[str, ...]
+) -> None:
+    wanted = served_at(("a.example", "b.example"), address)
+    assert (wanted.names, wanted.addresses, wanted.public_key) == (names, addresses, None)
 
 
 def test_every_fault_is_named_at_once() -> None:
