@@ -23,6 +23,7 @@ from controlplane.certificates.rules import (
     Certifies,
     Reason,
     read_order,
+    renewal_is_due,
     served_at,
 )
 from controlplane.config import Settings
@@ -123,7 +124,8 @@ def _sign_for_run(
     row = certificates.pending(session, resource.id)
     opened = credentials.open_all(session, keyring, resource.id)
     key = opened.get(CredentialState.NEXT, {}).get(PRIVATE_KEY)
-    if row is not None and key and row.names == [*wanted.names, *wanted.addresses]:
+    is_same = row is not None and row.names == [*wanted.names, *wanted.addresses]
+    if row is not None and key and is_same and not renewal_is_due(row.not_after, now):
         return _told(settings, row, key)
     withdraw(session, settings, resource, now)
     row, key = certificates.issue_served(session, authority, resource, names, address, now)
