@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -14,9 +15,11 @@ import openstack.exceptions as sdk_errors
 from openstack.connection import Connection
 
 from controlplane.access import Access
-from controlplane.drivers.ssh import announced_keys, fingerprint, prove_host_key
+from controlplane.drivers.ssh import Rescue, announced_keys, fingerprint, prove_host_key
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.readings import DiskReading, Measured
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,7 +33,9 @@ OBJECT_STORE = "object-store"
 PROBED_IF_THERE = (OBJECT_STORE,)
 #: Headers of a container: whose it is, as its playbook writes it, and what is stored in it.
 BUCKET_OF, BUCKET_BYTES = "X-Container-Meta-Egov-Resource-Id", "X-Container-Bytes-Used"
-PROOF_TIMEOUT_SECONDS = 180
+PROOF_TIMEOUT_SECONDS = 300
+#: A machine that has printed nothing of itself by then is started again, once.
+STUCK_AFTER_SECONDS = 120
 #: A property of images: what machines of them are for.
 PURPOSE = "egov_purpose"
 PLACEMENT_VERSION = "1.14"  # member_of and in:, forbidden nowhere we look
@@ -192,8 +197,16 @@ class OpenStackCloud:
             address,
             lambda: announced_keys(console()),
             timeout_seconds=PROOF_TIMEOUT_SECONDS,
+            rescue=Rescue(STUCK_AFTER_SECONDS, partial(self._start_again, outputs["server_id"])),
         )
         return {"host_key": key, "host_key_sha256": fingerprint(key)}
+
+    @_speaks_our_errors
+    def _start_again(self, server_id: str) -> None:
+        log.warning(
+            "server %s neither answers nor has printed a key: it is started again", server_id
+        )
+        self._connection().compute.reboot_server(server_id, "HARD")
 
     @staticmethod
     @_speaks_our_errors

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import dataclass
 
 import paramiko
 
@@ -27,8 +28,22 @@ LOOK_SECONDS = 0.5
 Announced = Callable[[], Iterable[str]]
 
 
+@dataclass(frozen=True)
+class Rescue:
+    """What is done, once, for a machine that has neither answered nor printed a key after a while:
+    it may have stuck as it booted."""
+
+    after_seconds: float
+    start_again: Callable[[], None]
+
+
 def prove_host_key(
-    address: str, announced: Announced, *, timeout_seconds: float, port: int = 22
+    address: str,
+    announced: Announced,
+    *,
+    timeout_seconds: float,
+    port: int = 22,
+    rescue: Rescue | None = None,
 ) -> str:
     """Waits until the machine at `address` answers with a key that it announced; returns the key.
 
@@ -41,7 +56,15 @@ def prove_host_key(
     shown.
     """
     deadline = time.monotonic() + timeout_seconds
-    shown = _wait_for_key(address, port, deadline)
+    if rescue is None:
+        shown = _wait_for_key(address, port, deadline)
+    else:
+        try:
+            shown = _wait_for_key(address, port, time.monotonic() + rescue.after_seconds)
+        except CloudUnavailable:
+            if not list(announced()):  # what has printed its keys runs: its network is the trouble
+                rescue.start_again()
+            shown = _wait_for_key(address, port, deadline)
     while not (expected := {" ".join(line.split()[:2]) for line in announced()}):
         if time.monotonic() > deadline:
             raise CloudUnavailable(reason=f"{address} printed no host key on its console")

@@ -19,7 +19,7 @@ from lab.city.server import PEOPLE, Server
 from lab.city.visitor import Files, Form, Page, Visitor
 from lab.errors import LabError
 
-DELIVERY_TIMEOUT_S = 240
+DELIVERY_TIMEOUT_S = 420
 IMAGES_TIMEOUT_S = 30
 DATA_VOLUME_GIB = 20
 

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 import paramiko
 import pytest
 
-from controlplane.drivers.ssh import announced_keys, prove_host_key
+from controlplane.drivers.ssh import Rescue, announced_keys, prove_host_key
 from controlplane.errors import CloudUnavailable
 
 LOOPBACK = "127.0.0.1"
@@ -85,6 +85,36 @@ def test_silence_is_an_end_too(machine: Machine) -> None:
     machine.boot()
     with pytest.raises(CloudUnavailable, match="printed no host key"):
         machine.prove(seconds=0.3)
+
+
+def test_a_machine_that_has_stuck_as_it_booted_is_started_again_once(machine: Machine) -> None:
+    console: list[str] = []
+    started: list[str] = []
+
+    def start_again() -> None:
+        started.append("again")
+        console.append(machine.announced)
+        machine.boot()
+
+    rescue = Rescue(0.3, start_again)
+    proven = prove_host_key(
+        LOOPBACK, lambda: console, timeout_seconds=5, port=machine.port, rescue=rescue
+    )
+    assert (proven, started) == (machine.announced, ["again"])
+
+
+def test_a_machine_that_has_printed_its_key_is_not_started_again(machine: Machine) -> None:
+    started: list[str] = []
+    rescue = Rescue(0.1, lambda: started.append("again"))
+    with pytest.raises(CloudUnavailable, match="did not answer SSH"):
+        prove_host_key(
+            LOOPBACK,
+            lambda: [machine.announced],
+            timeout_seconds=0.5,
+            port=machine.port,
+            rescue=rescue,
+        )
+    assert started == []
 
 
 def test_only_the_last_whole_block_of_a_console_counts() -> None:
