@@ -203,10 +203,9 @@ class OpenStackCloud:
 
     @_speaks_our_errors
     def _start_again(self, server_id: str) -> None:
-        log.warning(
-            "server %s neither answers nor has printed a key: it is started again", server_id
-        )
-        self._connection().compute.reboot_server(server_id, "HARD")
+        log.warning("server %s is silent: started again", server_id)
+        compute: Any = self._connection().compute
+        compute.reboot_server(server_id, "HARD")
 
     @staticmethod
     @_speaks_our_errors
