@@ -153,6 +153,19 @@ def test_where_the_log_is_damaged_the_job_says_so_and_leaves_nothing(
     assert taken(city, source, moment).state == "succeeded", city.told()
 
 
+def test_what_a_killed_run_has_left_of_a_moment_goes_with_the_next(
+    city: SharedCity, source: str, way: Way
+) -> None:
+    left = Path(tempfile.gettempdir()) / "egov-moment-J-20260101-0001"
+    (left / "data").mkdir(parents=True)
+    (left / "in_use").touch()
+    (left / "data" / "household").write_text("a department's rows")
+    moment = now_on(way, source)
+    city.ticks.archive_logs()
+    assert taken(city, source, moment).state == "succeeded", city.told()
+    assert not left.exists()
+
+
 def test_a_server_that_no_longer_has_the_log_begins_a_new_chain(
     city: SharedCity, source: str, way: Way, inventory: Path
 ) -> None:
