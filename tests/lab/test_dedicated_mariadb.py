@@ -104,7 +104,8 @@ def test_nobody_gets_in_without_tls_or_with_another_certificate_or_password(
     database: Database, tmp_path: Path
 ) -> None:
     access = database.access()
-    assert "insecure transport" in database.refuses(access, tls=False)
+    assert database.ask("SELECT @@require_secure_transport", access) == 1
+    assert "Access denied" in database.refuses(access, tls=False)
     other = Authority(tmp_path / "other", "http://pki")
     other.create("Somebody Else", utc_now())
     (tmp_path / "other.pem").write_text(other.root_pem)
