@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.backups import rules
 from controlplane.backups import service as backups
+from controlplane.backups.log_rules import Span
 from controlplane.backups.models import Backup, BackupSchedule, LogArchive, RestoreDrill
 from controlplane.backups.rules import BackupKind, BackupState, DrillResult
 from controlplane.catalogue.services import BackupPlan
@@ -110,6 +111,16 @@ def list_backups(
 ) -> Page[Backup]:
     """Every backup that a resource ever had, newest first. Errors: NotFound."""
     return paged(session, _of(_visible(session, subject, resource_id).id), page)
+
+
+def moments_of(
+    session: Session, catalogue: Catalogue, subject: Subject, resource_id: str
+) -> Span | None:
+    """Moments of a resource that can be had; None where none can. Errors: NotFound."""
+    resource = _visible(session, subject, resource_id)
+    service = catalogue.find(resource)
+    has = service is not None and service.has_moments(resource.spec)
+    return backups.span_of(session, resource) if has else None
 
 
 def list_drills(

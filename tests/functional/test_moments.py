@@ -275,6 +275,8 @@ def test_the_api_takes_a_moment_with_its_zone(depot: Depot, servers: Servers) ->
         assert api.post("limin", path, {"moment": moment}).status_code == 422
     outside = api.post("limin", path, {"moment": "2026-11-20T10:00:00+08:00"})
     assert (outside.status_code, outside.json["errors"][0]["field"]) == (422, "moment")
+    told = {"since": "2026-11-24T13:00:00Z", "until": "2026-11-24T15:00:00Z"}
+    assert api.get("limin", path).json["moments"] == told
     made = api.post("limin", path, {"moment": "2026-11-24T22:00:00+08:00"})
     assert (made.status_code, made.json["kind"]) == (202, "moment")
     assert made.json["taken_at"] == "2026-11-24T14:00:00Z"

@@ -18,7 +18,7 @@ class BackupBody(Input):
     moment = Moment(
         metadata={
             "description": "Of a moment before, from the archived log of its server; now, where it "
-            "is left out. `moments` of the resource's backups tells from when to when."
+            "is left out. `moments` of the list tells from when to when."
         }
     )
 
@@ -72,8 +72,18 @@ class BackupSchema(Output):
     error = ma.fields.String()
 
 
+class SpanSchema(Output):
+    since = UtcTime()
+    until = UtcTime()
+
+
 class BackupPage(PageSchema):
     items = ma.fields.List(ma.fields.Nested(BackupSchema))
+    moments = ma.fields.Nested(
+        SpanSchema,
+        allow_none=True,
+        metadata={"description": "From when to when any moment can be had; null: none."},
+    )
 
 
 class DrillSchema(Output):

@@ -38,8 +38,11 @@ routes = Routes("backups", "Backups of a resource, restored and proven")
 def list_backups(query: dict[str, Any], resource_id: UUID) -> Any:
     """Every backup that a resource ever had, the newest first."""
     with control_plane().db.read() as session:
-        page = reports.list_backups(session, current_subject(), str(resource_id), query["page"])
-        return page_answer(page)
+        subject, catalogue = current_subject(), control_plane().catalogue
+        page = reports.list_backups(session, subject, str(resource_id), query["page"])
+        body, headers = page_answer(page)
+        body["moments"] = reports.moments_of(session, catalogue, subject, str(resource_id))
+        return body, headers
 
 
 @routes.post(
