@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -79,6 +80,8 @@ class Archiving:
         except LogLost as lost:
             log.warning("log of %s: %s; a new chain begins", server, lost.params["reason"])
             self._note(archive, error=str(lost.params["reason"]), ended_at=self.clock())
+            with suppress(CloudUnavailable):  # a lost slot is of no more use to anybody
+                server_log.end()
             return False
         except (CloudUnavailable, CloudRefused) as error:
             reason = str(error.params.get("reason", error))

@@ -57,7 +57,7 @@ class ServerLog:
         self.servers.begun.append(self.slot)
 
     def end(self) -> None:
-        pass
+        self.servers.begun.remove(self.slot)
 
     def take_base(self, into: Path) -> BaseTaken:
         write(into, self.recipient)
@@ -186,7 +186,7 @@ def test_a_lost_log_begins_a_new_chain_and_the_old_one_goes_in_time(
     assert archive(depot, servers) == 1
     old, new = archives(depot)
     assert (old.ended_at is None, new.ended_at) == (False, None)
-    assert servers.begun == [f"egov_{old.chain}", f"egov_{new.chain}"]
+    assert servers.begun == [f"egov_{new.chain}"], "the server keeps nothing for the old one"
     folder = chain_of(depot.control_plane.settings, old).folder
     assert folder.is_dir()
     depot.city.clock.advance(days=8)
