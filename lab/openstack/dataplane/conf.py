@@ -30,7 +30,11 @@ def nova_options(layout: Layout) -> Options:
             "flat_injected": False,
             # Or a resize turns the raw disk into qcow2 and goes on calling it raw.
             "use_cow_images": False,
-            "vif_plugging_timeout": 60,
+            # neutron tells once that a port is wired, and on a busy machine it may go unheard: the
+            # guest starts then all the same, asks for its address until it gets one, and whoever
+            # ordered it looks whether it answers.
+            "vif_plugging_timeout": 20,
+            "vif_plugging_is_fatal": False,
             # The guest obeys its power button within 2 s; one that hangs is cut off.
             "shutdown_timeout": 10,
             # A stop of the lab shuts the guests down without telling nova, which therefore boots
