@@ -19,7 +19,7 @@ from controlplane.access import Access, Login, with_machine
 from controlplane.certificates.authority import Authority, Leaf, key_pem, new_key
 from controlplane.clock import utc_now
 from controlplane.config import CHECKOUT
-from tests.lab.cloud import Department, Lab, Machine
+from tests.lab.cloud import Department, Lab, Machine, until
 
 #: The golden image of each engine.
 IMAGES = {"postgresql": "egov-postgresql-15", "mariadb": "egov-mariadb-10.11"}
@@ -75,6 +75,22 @@ def install(folder: Path, engine: str) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=300,
     )
+
+
+def grow_volume(machine: Machine, volume_id: str) -> None:
+    """Made larger while it is in use; returns when the machine's file system is, too."""
+    key = machine.host_key()
+
+    def size_mib() -> int:
+        return int(machine.sh(key, "df -m /srv/data | tail -n 1").split()[1])
+
+    before = size_mib()
+    body = {"os-extend": {"new_size": DATA_GIB + 2}}
+    storage = machine.cloud.block_storage
+    # From this version on a volume grows while it is attached.
+    answer = storage.post(f"/volumes/{volume_id}/action", json=body, microversion="3.42")
+    assert answer.status_code == 202, answer.text
+    until(lambda: (size_mib() > before + 1536) or None, 90, "the file system of the larger volume")
 
 
 def _write(folder: Path, access: Access, told: Mapping[str, Any]) -> None:

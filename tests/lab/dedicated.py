@@ -159,7 +159,8 @@ def end_with_a_last_backup(city: LiveCity, resource_id: str) -> None:
 def compare_with_by_hand(
     lab: Lab, city: LiveCity, engine: str, ordered_seconds: float, folder: Path
 ) -> None:
-    """The same machine and the same play by hand, whose second run changes nothing."""
+    """The same machine and the same play by hand, whose second run changes nothing; while its
+    server runs, its file system grows with the volume."""
     authority = Authority(folder / "authority", "http://pki")
     authority.create("By Hand", utc_now())
     began = time.monotonic()
@@ -174,6 +175,7 @@ def compare_with_by_hand(
         f"{booted:.1f} s of it until SSH"
     )
     again = by_hand.install(folder / "run", engine)
+    by_hand.grow_volume(machine, volume_id)
     machine.cloud.compute.delete_server(machine.id)
     assert " changed=0 " in again.stdout, again.stdout + again.stderr
     assert ordered_seconds <= 1.3 * by_hand_seconds

@@ -78,6 +78,8 @@ def test_a_server_starts_with_memory_of_its_machine_on_its_volume(
     server = kind(module)
     head = machines.VOLUME_THERE.format(serial=server.serial, mount=machines.MOUNT)
     assert 'grep -l "^5c0e7c1e-8a3b-4e53-9"' in head
+    grows = machines.VOLUME_GROWS.format(serial=server.serial, mount=machines.MOUNT)
+    assert 'grep -l "^5c0e7c1e-8a3b-4e53-9"' in grows
     script = server.start_script()
     assert "memory_kib" in head
     assert "memory_kib" in script

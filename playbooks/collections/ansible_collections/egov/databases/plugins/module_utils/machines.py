@@ -47,6 +47,21 @@ fi
 memory_kib=$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)
 """
 
+#: A service of its own: whose disk is full has it made larger, and cannot wait for the next start.
+VOLUME_GROWS = """#!/bin/sh
+# The file system grows with its disk while the server runs.
+exec 2>&1
+known=""
+while :; do
+  disk=$(grep -l "^{serial}" /sys/block/vd*/serial 2>/dev/null | cut -d/ -f4)
+  size=$(cat "/sys/block/$disk/size" 2>/dev/null)
+  if [ "$size" != "$known" ] && grep -q " {mount} " /proc/mounts; then
+    /usr/sbin/resize2fs "/dev/$disk" >/dev/null 2>&1 && known=$size
+  fi
+  sleep 10
+done
+"""
+
 
 class Machine(ABC):
     """The one server of a machine; a second run changes nothing and cuts no connection."""
@@ -96,6 +111,8 @@ class Machine(ABC):
         shutil.chown(self.home, self.user, self.user)
         is_changed = self.write_files()
         self.make_data()
+        grows = VOLUME_GROWS.format(serial=self.serial, mount=MOUNT)
+        self.write(SERVICES / "volume" / "run", grows, 0o755)
         script = VOLUME_THERE.format(serial=self.serial, mount=MOUNT) + self.start_script()
         restarts = self.write(self.service / "run", script, 0o755)
         self.supervise(restarts=restarts, is_changed=is_changed)
