@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-lab lint format lock check \
-	bench-pages bench-provisioning bench-backups
+	bench-pages bench-provisioning bench-backups bench-services bench-machines
 
 PY := .venv/bin/python
 # Where an environment forbids it, every one of our many processes compiles each module it imports anew.
@@ -67,6 +67,12 @@ bench-provisioning: setup-dev ## an order from approval to ACTIVE beside the SDK
 
 bench-backups: setup-dev ## a million rows backed up, lost, restored, exchanged, drilled; recovery time and point
 	@$(PY) -m benchmarks.backups
+
+bench-services: setup-dev ## databases, brokers, namespaces: from approval to a client's first answer, beside the bare plays
+	@$(PY) -m benchmarks.services
+
+bench-machines: setup-dev ## a database on a machine of its own, beside booting and installing it by hand (root)
+	@$(PY) -m benchmarks.machines
 
 lock: setup-dev ## resolve requirements/*.in into their locks
 	@.venv/bin/uv pip compile -q --no-header --no-emit-index-url --python-version 3.11 requirements/controlplane.in -o requirements/controlplane.lock

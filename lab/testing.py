@@ -30,13 +30,11 @@ from ui import assets
 CHECKOUT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
-#: One more than a small machine has cores: a test that waits for a lease or a cloud needs none.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "worksteal")
-#: The tests of a file share what it has set up, or must not be beside one another.
-FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
-
-#: A browser keeps a core busy for itself.
+#: As many as a small machine has cores.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
+#: The tests of a file share what it has set up, or must not be beside one another; one more than
+#: there are cores, for many of them wait for a server.
+FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
 #: Four databases a second are made and dropped: without waiting for the disk.
 CARELESS = tuple(

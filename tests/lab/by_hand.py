@@ -24,15 +24,22 @@ from tests.lab.cloud import Department, Lab, Machine, until
 #: The golden image of each engine.
 IMAGES = {"postgresql": "egov-postgresql-15", "mariadb": "egov-mariadb-10.11"}
 DATA_GIB = 20
+FLAVOR = "test.database"
 
 
-def boot(lab: Lab, engine: str) -> tuple[Machine, str]:
-    """A machine of the engine's image with its data volume, reached over SSH; the volume's id."""
+def department(lab: Lab) -> Department:
+    """Where an engineer's machines stand."""
     ranges = lab.settings().ranges
     *_, subnet = ranges.tenants.subnets(new_prefix=24)
-    department = Department(lab.connect(), ranges, IPv4Network(subnet))
+    made = Department(lab.connect(), ranges, IPv4Network(subnet))
+    made.cloud.compute.create_flavor(name=FLAVOR, vcpus=1, ram=2048, disk=10)
+    return made
+
+
+def boot(department: Department, engine: str) -> tuple[Machine, str]:
+    """A machine of the engine's image with its data volume, reached over SSH; the volume's id."""
     cloud = department.cloud
-    flavor = cloud.compute.create_flavor(name="test.database", vcpus=1, ram=2048, disk=10)
+    flavor = cloud.compute.find_flavor(FLAVOR)
     volume = cloud.block_storage.create_volume(
         name="by-hand", size=DATA_GIB, availability_zone="internet-a"
     )
