@@ -22,6 +22,7 @@ from rich.console import Console
 from lab import settings, vagrant
 from lab.browser import ensure_browser
 from lab.errors import LabError
+from lab.kubernetes import cluster
 from lab.openstack import cloud
 from lab.progress import Progress
 from lab.services import postgresql, shared
@@ -43,8 +44,11 @@ CARELESS = tuple(
 )
 
 #: Parts of the lab's tests; what is in no part's folder needs real machines or pods.
-LAB_PARTS = ("pages", "day_two", "faults", "servers", "machines")
-BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in ("day_two", "faults", "servers"))
+LAB_PARTS = ("pages", "day_two", "faults", "servers", "cluster", "machines")
+#: The rest of the folder needs the machine for itself: it compares it before and after.
+BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in ("day_two", "faults", "servers", "cluster"))
+#: Each worker has a cluster of its own.
+CLUSTERS = ("-n", "2", "--dist", "loadfile")
 
 #: Above what the lab's tests say at their end of what they had done.
 TRANSCRIPT = "what was done:"
@@ -119,6 +123,7 @@ def lab_steps(part: str) -> list[Step]:
         "day_two": Step("", (*PYTEST, *SIDE_BY_SIDE, "tests/lab/day_two"), _openstack),
         "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _cloud_and_database),
         "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),
+        "cluster": Step("", (*PYTEST, *CLUSTERS, "tests/lab/cluster"), _programs_of_kubernetes),
         "machines": Step("", (*PYTEST, *BESIDE, "tests/lab")),
     }
     return [
@@ -160,6 +165,12 @@ def _cloud_and_database() -> dict[str, str]:
 
 def _browser() -> dict[str, str]:
     return {"TEST_CHROMIUM": ensure_browser(Progress(console))}
+
+
+def _programs_of_kubernetes() -> dict[str, str]:
+    """Built before the first test asks for a cluster: a build outlasts every test's patience."""
+    cluster.build(settings.load(), Progress(console))
+    return {}
 
 
 class Runner:

@@ -194,9 +194,11 @@ def done_by_hand(department: Department, city: LiveCity, engine: str, folder: Pa
     return ByHand(machine, volume_id, engine, folder / "run", booted_s, took_s)
 
 
-def assert_done_twice_is_done_once(lab: Lab, city: LiveCity, engine: str, folder: Path) -> None:
+def assert_done_twice_is_done_once(
+    engineers: Department, city: LiveCity, engine: str, folder: Path
+) -> None:
     """A second run changes nothing; a server that runs gets the room of its grown volume."""
-    done = done_by_hand(by_hand.department(lab), city, engine, folder)
+    done = done_by_hand(engineers, city, engine, folder)
     assert done.play_again() == 0
     by_hand.grow_volume(done.machine, done.volume_id)
     done.end()

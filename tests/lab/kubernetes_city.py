@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.integration.live_city import (
     wait_for,
 )
 from tests.lab.client_programs import client_programs
+from tests.lab.pods import Lab
 
 SERVICES = ("postgresql", "namespace")
 PATIENCE_S = 240
@@ -105,9 +107,12 @@ def left_of_resources(api: client.ApiClient) -> list[str]:
     return [f"{thing.metadata.namespace}/{thing.metadata.name}" for thing in found] + volumes
 
 
-def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> KubernetesCity:
-    """A control plane over its own database, its worker running; `changes` go into its settings."""
+@contextmanager
+def kubernetes_city(folder: Path, lab: Lab, **changes: Any) -> Iterator[KubernetesCity]:
+    """A control plane over its own database and that cluster, its worker running; `changes` go
+    into its settings."""
     client_programs()  # servers are backed up before they are destroyed
+    kubeconfig = lab.home / "kubernetes" / "kubeconfig"
     changes = {
         "kubeconfig": kubeconfig,
         "kubernetes_inventory": kubeconfig.with_name("inventory.yml"),
@@ -116,4 +121,6 @@ def make_kubernetes_city(folder: Path, kubeconfig: Path, **changes: Any) -> Kube
     }
     control_plane, clock, worker, ticks = run_control_plane(folder, "k", {}, changes)
     no_openstack: Any = None
-    return KubernetesCity(control_plane, clock, no_openstack, {}, "k", worker, ticks, kubeconfig)
+    city = KubernetesCity(control_plane, clock, no_openstack, {}, "k", worker, ticks, kubeconfig)
+    yield city
+    end_live_city(city)

@@ -1,7 +1,4 @@
-"""Web applications that departments upload: delivered, visited, changed while they are visited.
-
-One cluster with a node and the platform's shared PostgreSQL for the file, as root on Debian.
-"""
+"""Web applications that departments upload: delivered, visited, changed while they are visited."""
 
 from __future__ import annotations
 
@@ -42,26 +39,14 @@ from tests.lab.applications import (
     zipped,
 )
 from tests.lab.cloud import until
-from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import CHECKOUT, Lab
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
 DELIVERY_LIMIT_S = 25
 PATIENCE_S = 60
 #: A version has 90 s to be ready, and its run begins and ends on a busy machine.
 NEVER_READY_S = 240
 NAME = "www.civil-affairs-k.city.example"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        yield lab
-    finally:
-        lab.must("clean")
 
 
 def services(lab: Lab, *arguments: str) -> None:
@@ -77,19 +62,14 @@ def services(lab: Lab, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def running_city(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[KubernetesCity]:
+def running_city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
     services(lab, "start", "postgresql")
-    kubeconfig = lab.home / "kubernetes" / "kubeconfig"
     folder = tmp_path_factory.mktemp("city")
     inventory = lab.home / "services" / "inventory.yml"
     authority = folder / "authority"
     Authority(authority, "http://lists.example").create("Sample City", utc_now())
-    city = make_kubernetes_city(
-        folder, kubeconfig, shared_inventory=inventory, authority_dir=authority
-    )
-    yield city
-    city.worker.stop()
-    city.control_plane.db.dispose()
+    with kubernetes_city(folder, lab, shared_inventory=inventory, authority_dir=authority) as city:
+        yield city
     services(lab, "clean")
 
 

@@ -1,9 +1,8 @@
 """MariaDB, Redis and RabbitMQ of a department's own on Kubernetes, used by real clients through
-their whole life. One cluster with a node for the file, as root on Debian."""
+their whole life."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +15,8 @@ from kubernetes import client
 from controlplane.service_requests.rules import RequestState
 from tests.lab.cloud import until
 from tests.lab.engine_clients import ENGINES, Access, Engine, ask, broker, cache
-from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
 DELIVERY_LIMIT_S = 25
 PATIENCE_S = 60
@@ -28,17 +25,9 @@ EACH = pytest.mark.parametrize("engine", ENGINES, ids=str)
 
 
 @pytest.fixture(scope="module")
-def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        kubeconfig = lab.home / "kubernetes" / "kubeconfig"
-        city = make_kubernetes_city(tmp_path_factory.mktemp("city"), kubeconfig)
+def running_city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    with kubernetes_city(tmp_path_factory.mktemp("city"), lab) as city:
         yield city
-        city.worker.stop()
-        city.control_plane.db.dispose()
-    finally:
-        lab.must("clean")
 
 
 @pytest.fixture

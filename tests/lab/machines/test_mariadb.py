@@ -6,7 +6,6 @@ story in order, on one copy of the lab. Whose packets arrive is told in PostgreS
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,21 +19,12 @@ from controlplane.clock import utc_now
 from controlplane.provisioning.pairs import machine_id_of
 from tests.integration.live_city import LiveCity
 from tests.lab import dedicated, engine_clients
-from tests.lab.cloud import Lab
+from tests.lab.cloud import Department, Lab
 from tests.lab.engine_clients import Access
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="real machines need root"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 PORT = 3306
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with dedicated.started(tmp_path_factory.mktemp("lab")) as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +189,6 @@ def test_retired_it_takes_its_machine_along_and_nothing_is_left(
 
 
 def test_the_play_by_hand_changes_nothing_the_second_time(
-    lab: Lab, city: LiveCity, tmp_path: Path
+    engineers: Department, city: LiveCity, tmp_path: Path
 ) -> None:
-    dedicated.assert_done_twice_is_done_once(lab, city, "mariadb", tmp_path)
+    dedicated.assert_done_twice_is_done_once(engineers, city, "mariadb", tmp_path)

@@ -1,14 +1,9 @@
-"""What departments run on the embedded Kubernetes, and the limits that it keeps them in.
-
-One cluster with a node for the file, as root on Debian; each test stands alone.
-"""
+"""What departments run on the embedded Kubernetes, and the limits that it keeps them in."""
 
 from __future__ import annotations
 
 import json
-import os
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,19 +12,7 @@ from kubernetes.client.rest import ApiException
 
 from tests.lab.pods import BUSYBOX, NGINX, Department, Lab, answers, container, template
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
-
 NAMESPACE = "water"
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        yield lab
-    finally:
-        lab.must("clean")
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,9 @@
 """Minor upgrades of a PostgreSQL of a department's own in the cluster, while its application is
-visited. One cluster with a node for the file, as root on Debian."""
+visited."""
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
 from tests.lab.applications import counter, visited
 from tests.lab.campaigns import advance_to_the_end
-from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import CHECKOUT, Lab
 from tests.newer import offering_postgresql
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
 ENGINEER = "chengang"
 OLDER, SHIPPED, NEXT = "1.2.0", "1.3.0", "9.0.0"
@@ -36,17 +33,9 @@ MISSING_IMAGE = (
 
 
 @pytest.fixture(scope="module")
-def running_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        kubeconfig = lab.home / "kubernetes" / "kubeconfig"
-        city = make_kubernetes_city(tmp_path_factory.mktemp("city"), kubeconfig)
+def running_city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    with kubernetes_city(tmp_path_factory.mktemp("city"), lab) as city:
         yield city
-        city.worker.stop()
-        city.control_plane.db.dispose()
-    finally:
-        lab.must("clean")
 
 
 @pytest.fixture

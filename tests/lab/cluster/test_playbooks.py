@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,8 +11,6 @@ from controlplane.drivers.kubernetes import KubernetesCloud
 from tests.lab.engineers import QUOTA, Engineer
 from tests.lab.kubernetes_city import left_of_resources
 from tests.lab.pods import Lab
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
 NAMESPACE = {
     "namespace_name": "dibao",
@@ -33,16 +29,6 @@ DATABASE: dict[str, Any] = {
 }
 CACHE = {"key_prefix": "dibao", "plan": DATABASE["plan"] | {"persistence": "everysec"}}
 BROKER = {"vhost_name": "dibao", "plan": DATABASE["plan"] | {"queues": 50}}
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        yield lab
-    finally:
-        lab.must("clean")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """PostgreSQL and MariaDB on servers of a department's own in the cluster: backed up, restored,
-exchanged, proven, also while suspended. One cluster with a node for the file, as root on Debian."""
+exchanged, proven, also while suspended."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +13,19 @@ import sqlalchemy as sa
 from kubernetes import client
 
 from controlplane.backups.models import Backup, RestoreDrill
-from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 from tests.lab.servers.backed_engines import ENGINES, Backed
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
 NAME = "低保核对系统"
 ROWS = 20_000
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        folder = tmp_path_factory.mktemp("city")
-        kubeconfig = lab.home / "kubernetes" / "kubeconfig"
-        city = make_kubernetes_city(folder, kubeconfig, backup_store=folder / "store")
+def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    folder = tmp_path_factory.mktemp("city")
+    with kubernetes_city(folder, lab, backup_store=folder / "store") as city:
         yield city
-        city.worker.stop()
-        city.control_plane.db.dispose()
-    finally:
-        lab.must("clean")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """What departments order on Kubernetes: delivered by the control plane, used by real clients,
-and fenced off from other departments. One cluster with a node for the file, as root on Debian."""
+and fenced off from other departments."""
 
 from __future__ import annotations
 
@@ -20,32 +20,17 @@ from controlplane.applying import apply_declared
 from controlplane.quotas import load_quotas
 from controlplane.service_requests.rules import RequestState
 from tests.lab.cloud import until
-from tests.lab.kubernetes_city import KubernetesCity, make_kubernetes_city
+from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import NGINX, Lab, container, template
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
 
 PYTHON = "lab.local/python:3.11"
 PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    lab = Lab(tmp_path_factory.mktemp("lab"))
-    try:
-        lab.must("start")
-        yield lab
-    finally:
-        lab.must("clean")
-
-
-@pytest.fixture(scope="module")
-def running_city(tmp_path_factory: pytest.TempPathFactory, lab: Lab) -> Iterator[KubernetesCity]:
-    kubeconfig = lab.home / "kubernetes" / "kubeconfig"
-    city = make_kubernetes_city(tmp_path_factory.mktemp("city"), kubeconfig)
-    yield city
-    city.worker.stop()
-    city.control_plane.db.dispose()
+def running_city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    with kubernetes_city(tmp_path_factory.mktemp("city"), lab) as city:
+        yield city
 
 
 @pytest.fixture
