@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-lab lint format lock check \
+.PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-more test-lab lint format lock check \
 	bench-pages bench-provisioning bench-backups bench-services bench-machines
 
 PY := .venv/bin/python
@@ -47,7 +47,10 @@ lab-clean: setup ## take the lab back: the host as it was before, with a list of
 test: setup-dev ## lint and every test, on real parts
 	@$(PY) -m lab.testing
 
-test-lab: setup-dev ## every page in both languages, machines after their first day, a cloud that fails, real database servers, pods and machines (PART=pages, day_two, faults, servers: no root needed; cluster and machines install packages and take them back)
+test-more: setup-dev ## what is too long for every change: every page in both languages, machines after their first day, a cloud that fails, what the lab does to its host (PART=pages, day_two, faults: no root needed; host)
+	@$(PY) -m lab.testing more $(if $(PART),--part $(PART))
+
+test-lab: setup-dev ## every service in every place where it can stand, by real clients (PART=servers: no root needed; cluster, machines: packages are installed and taken back)
 	@$(PY) -m lab.testing lab $(if $(PART),--part $(PART))
 
 lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, vagrant validate, djlint

@@ -1,5 +1,5 @@
-"""`make test`, `make test-lab` and `make lint`: every check with its time, the first failure shown
-in full and the rest left out."""
+"""`make test`, `test-more`, `test-lab`, `lint`: every check with its time, the first failure whole
+and the rest left out."""
 
 from __future__ import annotations
 
@@ -43,12 +43,14 @@ CARELESS = tuple(
     for name in ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 )
 
-#: Parts of the lab's tests; what is in no part's folder needs real machines or pods.
-LAB_PARTS = ("pages", "day_two", "faults", "servers", "cluster", "machines")
-#: The rest of the folder needs the machine for itself: it compares it before and after.
-BESIDE = tuple(f"--ignore=tests/lab/{part}" for part in ("day_two", "faults", "servers", "cluster"))
-#: Each worker has a cluster of its own.
-CLUSTERS = ("-n", "2", "--dist", "loadfile")
+#: What is too long for every change: every page as everybody sees it, machines after their first
+#: day, a cloud that fails, and (root) what the lab does to its host.
+MORE = ("pages", "day_two", "faults", "host")
+#: Every service in every place where it can stand; in the cluster and on machines it takes root.
+LAB = ("servers", "cluster", "machines")
+
+#: Each worker has a cluster, or a cloud with machines, of its own.
+LABS = ("-n", "2", "--dist", "loadfile")
 
 #: Above what the lab's tests say at their end of what they had done.
 TRANSCRIPT = "what was done:"
@@ -115,22 +117,20 @@ def rounds() -> list[list[list[Step]]]:
     ]
 
 
-def lab_steps(part: str) -> list[Step]:
-    """What is too long for every change, or needs root: of the one part that is named, or all."""
+def steps_of(parts: Sequence[str]) -> list[Step]:
+    """Those of `MORE` and `LAB`, by name."""
     pages = (*PYTEST, "--thorough", "tests/browser/test_every_page.py")
-    parts = {
+    known = {
         "pages": Step("", (*pages, *SIDE_BY_SIDE), _browser),
         "day_two": Step("", (*PYTEST, *SIDE_BY_SIDE, "tests/lab/day_two"), _openstack),
         "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _cloud_and_database),
+        # They compare the machine before and after, and must be alone on it.
+        "host": Step("", (*PYTEST, "tests/lab/host"), _programs_of_kubernetes),
         "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),
-        "cluster": Step("", (*PYTEST, *CLUSTERS, "tests/lab/cluster"), _programs_of_kubernetes),
-        "machines": Step("", (*PYTEST, *BESIDE, "tests/lab")),
+        "cluster": Step("", (*PYTEST, *LABS, "tests/lab/cluster"), _programs_of_kubernetes),
+        "machines": Step("", (*PYTEST, *LABS, "tests/lab/machines")),
     }
-    return [
-        replace(step, name=f"lab, {name}", says=True)
-        for name, step in parts.items()
-        if part in ("", name)
-    ]
+    return [replace(known[part], name=f"lab, {part}", says=True) for part in parts]
 
 
 def _vagrant() -> dict[str, str]:
@@ -247,16 +247,17 @@ def _worth_showing(said: str) -> str:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["all", "lint", "lab"]), default="all")
-@click.option("--part", type=click.Choice(["", *LAB_PARTS]), default="", help="Of the lab's tests.")
+@click.argument("what", type=click.Choice(["all", "lint", "more", "lab"]), default="all")
+@click.option("--part", type=click.Choice(["", *MORE, *LAB]), default="", help="Only this one.")
 def main(what: str, part: str) -> None:
-    """Lint; lint and all tests that need no real machines; or the tests of the lab's real parts."""
+    """Lint; lint and what every change must pass; more of that; every service in every place."""
     try:
         assets.build()
         chosen = {
             "lint": lambda: [[lint_steps()]],
             "all": rounds,
-            "lab": lambda: [[lab_steps(part)]],
+            "more": lambda: [[steps_of([part] if part else MORE)]],
+            "lab": lambda: [[steps_of([part] if part else LAB)]],
         }
         for tracks in chosen[what]():
             Runner().run(tracks)
@@ -264,7 +265,7 @@ def main(what: str, part: str) -> None:
         console.print(f"[red]error:[/] {error}")
         sys.exit(1)
     finally:
-        if what in ("all", "lab"):
+        if what != "lint":
             _stop_what_tests_stood_on()
 
 

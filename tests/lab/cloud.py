@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -33,9 +34,17 @@ HostKey = tuple[str, str]  # type, base64
 T = TypeVar("T")
 
 
+def tried_in_turn(blocks: Iterable[int]) -> Iterable[int]:
+    """Workers that begin at the same moment each look at blocks of their own first."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    turned = deque(blocks)
+    turned.rotate(-3 * worker)
+    return turned
+
+
 def free_ranges() -> dict[str, str]:
     """Settings for address ranges that nothing on this machine uses, another lab's included."""
-    for block in range(78, 110, 2):
+    for block in tried_in_turn(range(78, 110, 2)):
         chosen = {
             "LAB_RANGES__HOST_LINK": f"172.30.{block}.0/30",
             "LAB_RANGES__EXTERNAL": f"172.30.{block + 1}.0/24",

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from kubernetes.stream import stream
 from lab import ranges, settings
 from lab.errors import LabError
 from lab.unprivileged import User
-from tests.lab.cloud import until
+from tests.lab.cloud import tried_in_turn, until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 2400  # a cold build on a busy machine
@@ -33,14 +32,8 @@ NGINX, BUSYBOX, POSTGRESQL = (
 
 
 def free_ranges() -> dict[str, str]:
-    """Settings for address ranges that nothing on this machine uses, another lab's included.
-
-    Workers that begin at the same moment each look at ranges of their own first.
-    """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    blocks = deque(range(110, 140, 2))
-    blocks.rotate(-3 * worker)
-    for block in blocks:
+    """Settings for address ranges that nothing on this machine uses, another lab's included."""
+    for block in tried_in_turn(range(110, 140, 2)):
         chosen = {
             "LAB_KUBERNETES__RANGES__NODE_LINK": f"172.30.{block}.0/30",
             "LAB_KUBERNETES__RANGES__PODS": f"10.{block}.0.0/16",

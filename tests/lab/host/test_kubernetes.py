@@ -44,8 +44,6 @@ from tests.lab.pods import (
     template,
 )
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a node needs root")
-
 NAMESPACE, OTHER = "energy", "health"
 
 
