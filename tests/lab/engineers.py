@@ -13,6 +13,7 @@ from typing import Any
 
 from controlplane.config import CHECKOUT
 from controlplane.drivers.kubernetes import KUBECONFIG, KubernetesCloud
+from tests.lab.servers.shared_roles import service_of
 
 PROJECT = "egov-water-internet"
 QUOTA = {"vcpu": 40, "memory_mib": 163840, "storage_gib.standard": 500}
@@ -32,7 +33,7 @@ class Engineer:
         kubeconfig = self.folder / KUBECONFIG
         kubeconfig.write_text(json.dumps(access.files[KUBECONFIG]))
         variables = self.folder / "variables.json"
-        variables.write_text(json.dumps({"controlplane": {**self._values(), **values}}))
+        variables.write_text(json.dumps({"controlplane": {**self._values(playbook), **values}}))
         done = subprocess.run(
             [
                 str(Path(sys.executable).parent / "ansible-playbook"),
@@ -51,9 +52,12 @@ class Engineer:
         return int(found[1])
 
     @staticmethod
-    def _values() -> dict[str, Any]:
+    def _values(playbook: str) -> dict[str, Any]:
+        kind, name, *_ = Path(playbook).parts
         return {
             "action": "provision",
+            "service_version": service_of(name).version if kind == "services" else "",
+            "is_undoing": False,
             "engine": "kubernetes",
             "job_number": "J-20261124-0001",
             "zone": "internet",
