@@ -269,6 +269,14 @@ def test_actions_of_the_database_reach_it_and_it_stays_on_its_machine(
     run = claim(city, "set_clients", service)
     assert run.extravars["spec"]["client_networks"] == form["client_networks"]
     city.control_plane.delivery.complete(run, {})
+    reader = {"account": "report", "rights": "read"}
+    operations.operate_resource(limin, database_id, "add_account", reader)
+    run = claim(city, "add_account", service)
+    assert (run.login is not None, run.extravars["inputs"]) == (True, reader)
+    assert set(run.extravars["secrets"]) == {"password", "account"}
+    reported = {"name": "report", "username": "hedui_report", "rights": "read"}
+    city.control_plane.delivery.complete(run, {"accounts": [reported]})
+    assert secrets_of(city, database_id) >= {"password", "account.report"}
     database = read(city, database_id)
     assert (database.parent_id, database.spec["machine"]) == (machine_id, machine_id)
 

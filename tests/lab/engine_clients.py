@@ -1,16 +1,17 @@
-"""Real clients of MariaDB, Redis and RabbitMQ, by what a department is shown and nothing else."""
+"""Real clients of the four engines, by what a department is shown and nothing else."""
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pika
 import pika.exceptions
+import psycopg
 import pymysql
 import redis
 
@@ -43,6 +44,27 @@ class Access:
         return ssl.create_default_context(cafile=self.ca_file)
 
 
+def postgresql(access: Access, *, tls: bool = True) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host=access.host,
+        port=access.port,
+        user=access.user,
+        password=access.password,
+        dbname=access.inside,
+        autocommit=True,
+        connect_timeout=PATIENCE_S,
+        sslmode="verify-full" if tls else "disable",
+        sslrootcert=access.ca_file,
+    )
+
+
+def query(access: Access, text: str) -> list[Any]:
+    """Of PostgreSQL."""
+    with postgresql(access) as connection:
+        answer = connection.execute(text)  # type: ignore[call-overload]
+        return list(answer.fetchall()) if answer.description else []
+
+
 def mariadb(access: Access, *, tls: bool = True) -> Any:
     checked = {"ssl_ca": access.ca_file, "ssl_verify_cert": True, "ssl_verify_identity": True}
     return pymysql.connect(
@@ -57,9 +79,10 @@ def mariadb(access: Access, *, tls: bool = True) -> Any:
     )
 
 
-def ask(access: Access, query: str) -> list[Any]:
+def ask(access: Access, text: str) -> list[Any]:
+    """Of MariaDB."""
     with mariadb(access) as connection, connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(text)
         return list(cursor.fetchall())
 
 
@@ -92,13 +115,38 @@ def broker(access: Access, *, tls: bool = True) -> Any:
     )
 
 
+MAKE_ROWS = (
+    "CREATE TABLE ledger (id int PRIMARY KEY)",
+    "INSERT INTO ledger VALUES (1), (2), (3)",
+)
+COUNT_ROWS = "SELECT count(*) FROM ledger"
+ADD_ROW = "INSERT INTO ledger SELECT max(id) + 1 FROM ledger"
+
+
 def _write_rows(access: Access) -> None:
-    ask(access, "CREATE TABLE household (id int PRIMARY KEY)")
-    ask(access, "INSERT INTO household VALUES (1), (2), (3)")
+    for statement in MAKE_ROWS:
+        ask(access, statement)
 
 
 def _rows(access: Access) -> int:
-    return int(ask(access, "SELECT count(*) FROM household")[0][0])
+    return int(ask(access, COUNT_ROWS)[0][0])
+
+
+def _add_row(access: Access) -> None:
+    ask(access, ADD_ROW)
+
+
+def _write_to_postgresql(access: Access) -> None:
+    for statement in MAKE_ROWS:
+        query(access, statement)
+
+
+def _rows_of_postgresql(access: Access) -> int:
+    return int(query(access, COUNT_ROWS)[0][0])
+
+
+def _add_to_postgresql(access: Access) -> None:
+    query(access, ADD_ROW)
 
 
 def _write_keys(access: Access) -> None:
@@ -109,53 +157,79 @@ def _keys(access: Access) -> int:
     return len(cache(access).keys("*"))
 
 
-def _write_messages(access: Access) -> None:
+def _send(access: Access, *texts: bytes) -> None:
+    """Kept once the broker has said so."""
     with broker(access) as connection:
         channel = connection.channel()
-        channel.queue_declare(QUEUE, durable=True)
         channel.confirm_delivery()
-        for text in (b"one", b"two", b"three"):
-            durable = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+        durable = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
+        for text in texts:
             channel.basic_publish("", QUEUE, text, durable)
 
 
-def _messages(access: Access) -> int:
+def _write_messages(access: Access) -> None:
     with broker(access) as connection:
-        found = connection.channel().queue_declare(QUEUE, passive=True)
-        return int(found.method.message_count)
+        connection.channel().queue_declare(QUEUE, durable=True)
+    _send(access, b"one", b"two", b"three")
+
+
+def _messages(access: Access) -> int:
+    """One is taken, and put back."""
+    with broker(access) as connection:
+        channel = connection.channel()
+        taken, _, _ = channel.basic_get(QUEUE)
+        if taken is None:
+            return 0
+        channel.basic_nack(taken.delivery_tag, requeue=True)
+        return int(taken.message_count) + 1
+
+
+def _add_message(access: Access) -> None:
+    _send(access, b"more")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A service, what its form asks for, and how three things are put in and counted."""
+    """A service, what its form asks for, and how three things are put in, counted and, where it has
+    accounts beside the main one, added to."""
 
     service: str
     form: dict[str, Any]
     connect: Callable[..., Any]
     write: Callable[[Access], None]
     count: Callable[[Access], int]
-    refused: tuple[type[Exception], ...] = field(default=())
+    refused: tuple[type[Exception], ...]
+    add_one: Callable[[Access], None] | None = None
 
     def __str__(self) -> str:
         return self.service
 
 
-ENGINES = (
-    Engine(
-        "mariadb",
-        {"database_name": "dibao"},
-        mariadb,
-        _write_rows,
-        _rows,
-        (pymysql.err.OperationalError,),
-    ),
-    Engine("redis", {"key_prefix": "dibao"}, cache, _write_keys, _keys, (redis.RedisError,)),
-    Engine(
-        "rabbitmq",
-        {"vhost_name": "dibao"},
-        broker,
-        _write_messages,
-        _messages,
-        (pika.exceptions.AMQPError,),
-    ),
+POSTGRESQL = Engine(
+    "postgresql",
+    {"database_name": "dibao"},
+    postgresql,
+    _write_to_postgresql,
+    _rows_of_postgresql,
+    (psycopg.errors.InsufficientPrivilege, psycopg.OperationalError),
+    _add_to_postgresql,
+)
+MARIADB = Engine(
+    "mariadb",
+    {"database_name": "dibao"},
+    mariadb,
+    _write_rows,
+    _rows,
+    (pymysql.err.OperationalError,),
+    _add_row,
+)
+REDIS = Engine("redis", {"key_prefix": "dibao"}, cache, _write_keys, _keys, (redis.RedisError,))
+RABBITMQ = Engine(
+    "rabbitmq",
+    {"vhost_name": "dibao"},
+    broker,
+    _write_messages,
+    _messages,
+    (pika.exceptions.AMQPError,),
+    _add_message,
 )

@@ -13,12 +13,16 @@ import sqlalchemy as sa
 from kubernetes import client
 
 from controlplane.backups.models import Backup, RestoreDrill
+from tests.lab import engine_clients
+from tests.lab.engine_clients import Engine
+from tests.lab.holders import AS_SEEN, ASK_SETTINGS, SETTINGS, Holders
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 from tests.lab.servers.backed_engines import ENGINES, Backed
 
 NAME = "低保核对系统"
 ROWS = 20_000
+CLIENTS = {e.service: e for e in (engine_clients.POSTGRESQL, engine_clients.MARIADB)}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +49,22 @@ class Own:
 
     def total(self, resource_id: str) -> list[tuple[Any, ...]]:
         return self.ask(resource_id, self.engine.total)
+
+    def holders(self, resource_id: str) -> Holders:
+        """Accounts beside the main one, that work from now on."""
+        client: Engine = CLIENTS[self.engine.service]
+        made = Holders(self.city, resource_id, client, self.folder)
+        client.write(made.access(""))
+        made.come()
+        if self.engine.service == "postgresql":
+            self.city.operate(resource_id, "set_parameters", **SETTINGS)
+        return made
+
+    def assert_kept(self, holders: Holders) -> None:
+        """Its accounts, and its settings, are as they were."""
+        holders.work()
+        if self.engine.service == "postgresql":
+            assert self.ask(holders.resource_id, ASK_SETTINGS) == AS_SEEN
 
     def backups(self, resource_id: str) -> list[Backup]:
         with self.city.control_plane.db.read() as session:
@@ -82,6 +102,7 @@ def test_a_server_of_its_own_is_backed_up_restored_exchanged_and_proven(own: Own
     source = own.delivered()
     for statement in own.engine.fill:
         own.ask(source, statement.replace("{rows}", str(ROWS)))
+    holders = own.holders(source)
     before = own.total(source)
     taken = own.backed_up(source)
     assert taken.manifest["tables"][own.engine.in_manifest]["rows"] == ROWS
@@ -96,11 +117,13 @@ def test_a_server_of_its_own_is_backed_up_restored_exchanged_and_proven(own: Own
     assert own.ask(fresh, "SELECT count(*) FROM written_since") == [(0,)]
     with pytest.raises(own.engine.gone):
         own.total(fresh)
+    own.assert_kept(holders)
 
     own.ask(source, "DELETE FROM household")
     recovery.restore_in_place(limin, source, taken.number, NAME)
     own.ended("restore")
     assert own.total(source) == before
+    own.assert_kept(holders)
 
     city.operate(source, "power_off")
     assert pods_of(city, source) == []

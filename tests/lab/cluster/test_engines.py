@@ -14,12 +14,22 @@ from kubernetes import client
 
 from controlplane.service_requests.rules import RequestState
 from tests.lab.cloud import until
-from tests.lab.engine_clients import ENGINES, Access, Engine, ask, broker, cache
+from tests.lab.engine_clients import (
+    MARIADB,
+    RABBITMQ,
+    REDIS,
+    Access,
+    Engine,
+    ask,
+    broker,
+    cache,
+)
+from tests.lab.holders import Holders
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 
 PATIENCE_S = 60
-MARIADB, REDIS, RABBITMQ = ENGINES
+ENGINES = (MARIADB, REDIS, RABBITMQ)
 EACH = pytest.mark.parametrize("engine", ENGINES, ids=str)
 
 
@@ -79,19 +89,27 @@ def test_a_server_of_its_own_is_used_through_its_whole_life(
     assert not gets_in(engine, old, tls=False)
     size = volume_gib(city, resource_id)
 
+    holders = Holders(city, resource_id, engine, tmp_path) if engine.add_one else None
+    if holders:
+        holders.come()
+
     city.operate(resource_id, "rotate_password")
     new = access(city, tmp_path, resource_id)
-    assert (engine.count(old), engine.count(new)) == (3, 3), "both are valid for a while"
+    there = engine.count(old)
+    assert engine.count(new) == there >= 3, "both are valid for a while"
     city.end_grace()
     assert (gets_in(engine, old), gets_in(engine, new)) == (False, True)
 
     city.operate(resource_id, "power_off")
     assert not gets_in(engine, new)
     city.operate(resource_id, "power_on")
-    assert engine.count(new) == 3
+    assert engine.count(new) == there
 
     city.fulfilled(city.change(resource_id, plan="own_standard"))
-    assert engine.count(new) == 3
+    assert engine.count(new) == there
+    if holders:
+        holders.work()
+        holders.leave()
     assert volume_gib(city, resource_id) > size
     assert city.resource(resource_id).spec["plan"]["code"] == "own_standard"
 

@@ -20,6 +20,8 @@ from controlplane.applying import apply_declared
 from controlplane.quotas import load_quotas
 from controlplane.service_requests.rules import RequestState
 from tests.lab.cloud import until
+from tests.lab.engine_clients import POSTGRESQL
+from tests.lab.holders import Holders, assert_equipped, equip
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import NGINX, Lab, container, template
 
@@ -74,6 +76,8 @@ def test_a_database_of_its_own_is_used_through_its_whole_life(
     ask(old, "CREATE TABLE household AS SELECT generate_series(1, 1000) AS id")
     with pytest.raises(psycopg.OperationalError):
         ask(old.replace("verify-full", "disable"), "SELECT 1")
+    holders = Holders(city, resource_id, POSTGRESQL, tmp_path)
+    equip(holders)
 
     city.operate(resource_id, "rotate_password")
     new = uri(city, tmp_path, resource_id)
@@ -82,6 +86,7 @@ def test_a_database_of_its_own_is_used_through_its_whole_life(
     city.end_grace()
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
         ask(old, "SELECT 1")
+    assert_equipped(holders)
 
     city.operate(resource_id, "power_off")
     with pytest.raises(psycopg.OperationalError):
@@ -94,6 +99,11 @@ def test_a_database_of_its_own_is_used_through_its_whole_life(
     assert setting(new, "shared_buffers") == "1GB"
     assert volume_gib(city, resource_id) == 50
     assert city.resource(resource_id).capacity["memory_mib"] == 4096
+    assert_equipped(holders)
+    holders.leave()
+    ask(new, "DROP TABLE names")
+    city.operate(resource_id, "remove_extension", extension="pg_trgm")
+    assert ask(new, "SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'") == []
 
 
 def volume_gib(city: KubernetesCity, resource_id: str) -> int:

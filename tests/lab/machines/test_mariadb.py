@@ -20,7 +20,8 @@ from controlplane.provisioning.pairs import machine_id_of
 from tests.integration.live_city import LiveCity
 from tests.lab import dedicated, engine_clients
 from tests.lab.cloud import Department, Lab
-from tests.lab.engine_clients import Access
+from tests.lab.engine_clients import MARIADB, Access
+from tests.lab.holders import Holders
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -114,8 +115,18 @@ def test_nothing_but_its_port_is_open_and_who_may_reach_it_is_changed(
     assert database.ask("SELECT number FROM kept") == 42
 
 
+@pytest.fixture(scope="module")
+def holders(city: LiveCity, database: Database) -> Holders:
+    return Holders(city, database.id, MARIADB, database.folder)
+
+
+def test_it_has_accounts_beside_the_main_one_as_a_shared_one_has(holders: Holders) -> None:
+    MARIADB.write(holders.access(""))
+    holders.come()
+
+
 def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
-    city: LiveCity, database: Database, tmp_path: Path
+    city: LiveCity, database: Database, holders: Holders, tmp_path: Path
 ) -> None:
     database.ask(
         "CREATE TABLE household (PRIMARY KEY (id)) "
@@ -124,7 +135,7 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     total = "SELECT sum(crc32(concat(id, note))) FROM household"
     before = database.ask(total)
     number = dedicated.back_up(city, database.id)
-    dedicated.drill(city, database.id, rows=20_001)
+    dedicated.drill(city, database.id, rows=20_005)
     database.ask("DROP TABLE household")
 
     again = dedicated.order(city, "mariadb", restore_from=number)
@@ -134,15 +145,17 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     assert database.ask(total) == before
     with pytest.raises(pymysql.err.ProgrammingError, match="doesn't exist"):
         fresh.ask(total)
+    holders.work()
 
     database.ask("DELETE FROM household")
     dedicated.restore_in_place(city, database.id, number)
     assert database.ask(total) == before
+    holders.work()
     dedicated.end_with_a_last_backup(city, fresh.id)
 
 
 def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
-    city: LiveCity, database: Database
+    city: LiveCity, database: Database, holders: Holders
 ) -> None:
     before = database.access()
     city.operate(database.id, "rotate_password")
@@ -155,6 +168,8 @@ def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
     city.idle()
     assert database.ask("SELECT word FROM kept") == "低保"
     assert "locked" in database.refuses(before)
+    holders.work()
+    holders.leave()
 
 
 def test_suspended_it_takes_nobody_and_resumed_it_has_its_rows(

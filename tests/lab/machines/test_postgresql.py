@@ -21,6 +21,8 @@ from tests.integration.live_city import LiveCity
 from tests.lab import dedicated
 from tests.lab.cloud import Department, Lab
 from tests.lab.dedicated import Guest, is_open
+from tests.lab.engine_clients import POSTGRESQL
+from tests.lab.holders import Holders, assert_equipped, equip
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -111,8 +113,17 @@ def test_only_whom_the_department_names_gets_in_and_at_no_other_port(
     assert not neighbour.reaches(address, PORT)
 
 
+@pytest.fixture(scope="module")
+def holders(city: LiveCity, database: Database) -> Holders:
+    return Holders(city, database.id, POSTGRESQL, database.folder)
+
+
+def test_it_has_accounts_settings_and_extensions_as_a_shared_one_has(holders: Holders) -> None:
+    equip(holders)
+
+
 def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
-    city: LiveCity, database: Database, tmp_path: Path
+    city: LiveCity, database: Database, holders: Holders, tmp_path: Path
 ) -> None:
     database.ask(
         "CREATE TABLE household AS SELECT n AS id, md5(n::text) AS note FROM "
@@ -121,7 +132,7 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     total: LiteralString = "SELECT sum(hashtext(household::text)) FROM household"
     before = database.ask(total)
     number = dedicated.back_up(city, database.id)
-    dedicated.drill(city, database.id, rows=20_001)
+    dedicated.drill(city, database.id, rows=20_005)
     database.ask("DROP TABLE household")
 
     again = dedicated.order(city, "postgresql", restore_from=number)
@@ -131,15 +142,17 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     assert database.ask(total) == before
     with pytest.raises(psycopg.errors.UndefinedTable):
         fresh.ask(total)
+    assert_equipped(holders)
 
     database.ask("DELETE FROM household")
     dedicated.restore_in_place(city, database.id, number)
     assert database.ask(total) == before
+    assert_equipped(holders)
     dedicated.end_with_a_last_backup(city, fresh.id)
 
 
 def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
-    city: LiveCity, database: Database
+    city: LiveCity, database: Database, holders: Holders
 ) -> None:
     before = database.uri()
     city.operate(database.id, "rotate_password")
@@ -153,6 +166,8 @@ def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
     assert database.ask("SELECT number FROM kept") == 42
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
         database.ask("SELECT 1", before)
+    assert_equipped(holders)
+    holders.leave()
 
 
 def test_suspended_it_takes_nobody_and_resumed_it_has_its_rows(
