@@ -29,6 +29,7 @@ from controlplane.errors import (
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.service import LeaseLost
 from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
 from controlplane.upgrading import Upgrading
@@ -195,6 +196,26 @@ def test_the_first_failure_stops_it_the_instance_goes_back_and_it_can_go_on(rele
         "upgrade_resumed",
         "upgrade_finished",
     ]
+
+
+def test_a_worker_killed_amid_an_upgrade_is_followed_by_one_that_finishes_it(
+    released: City,
+) -> None:
+    number = start(released)
+    upgrading(released).advance()
+    delivery = released.control_plane.delivery
+    killed = delivery.claim("test:1")
+    assert killed is not None
+    released.clock.advance(minutes=5)
+    assert upgrading(released).advance() == 0, "it is under way still"
+    again = delivery.claim("test:2")
+    assert again is not None
+    assert again.extravars == killed.extravars
+    with pytest.raises(LeaseLost):
+        delivery.complete(killed, {})
+    delivery.complete(again, {})
+    assert versions(released) == ["2.0.0", "1.0.0", "1.0.0"]
+    assert members(released, number) == ["done", "pending", "pending"]
 
 
 def test_it_goes_on_inside_its_window_only(tmp_path: Path, released: City) -> None:
