@@ -135,6 +135,7 @@ def finished_after_a_kill(
     job = city.jobs(action=action)[-1]
     assert (job.state, job.attempt > 1) == ("succeeded", True), city.told()
     assert "Traceback" not in said
+    assert "hidden" not in said, "why is no secret"
     return job
 
 
