@@ -1,4 +1,4 @@
-"""A server that is away: what an account cannot be made for is told in words, without its secret."""
+"""A server that is away: why nothing could be done is told in words, and no secret with it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import yaml
 from controlplane.certificates.authority import Authority
 from controlplane.clock import utc_now
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
+
+pytestmark = pytest.mark.any_database
 
 NAMES = {
     "postgresql": "database_name",
