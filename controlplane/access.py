@@ -1,4 +1,4 @@
-"""What passes between drivers and the rest: how a run gets into a cloud, what pods write."""
+"""What passes between drivers and the rest: how one gets in, what stands there, what pods write."""
 
 from __future__ import annotations
 
@@ -77,6 +77,16 @@ def with_machine(access: Access, login: Login, tools: Mapping[str, Path] | None 
         },
         inventory=Path("machines.yml"),
     )
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """A server of a department's own, where its clients reach it; `resource_id` of what it is."""
+
+    resource_id: str
+    engine: str
+    address: str
+    port: int
 
 
 @dataclass(frozen=True)

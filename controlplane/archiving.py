@@ -1,10 +1,13 @@
-"""The shared servers' logs, archived as they are written, so that a moment can be had again."""
+"""Logs of servers, shared or a department's own, archived as they are written, so that a moment can
+be had again."""
 
 from __future__ import annotations
 
 import logging
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,17 +16,26 @@ from typing import Any, Protocol, runtime_checkable
 import pyrage
 import sqlalchemy as sa
 
-from controlplane.backups import log_rules
+from controlplane.access import OwnServer
+from controlplane.admission.models import Pool
+from controlplane.backups import log_rules, logs
 from controlplane.backups.log_rules import Base
+from controlplane.backups.logs import LOG_KEY, chain_of
 from controlplane.backups.models import LogArchive
-from controlplane.backups.service import LOG_KEY, chain_of, open_archive
+from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
 from controlplane.db import Database
-from controlplane.errors import CloudRefused, CloudUnavailable, LogLost
+from controlplane.engines import SHARED
+from controlplane.errors import CloudRefused, CloudUnavailable, DomainError, LogLost
+from controlplane.provisioning.models import Resource
 
 log = logging.getLogger(__name__)
+
+#: Logs that are fetched at once: each is a program that writes to the same store.
+AT_ONCE = 4
+CHAIN_LENGTH = 40
 
 
 class ServerLog(Protocol):
@@ -39,53 +51,124 @@ class ServerLog(Protocol):
     def receive(self, spool: Path, into: Path) -> datetime: ...
 
 
+#: By the name of its slot and the public key that it is encrypted to.
+OpensLog = Callable[[str, str], ServerLog]
+
+
 @runtime_checkable
 class ArchivesLogs(Protocol):
     """A cloud of servers whose log can be archived."""
 
-    def log_servers(self) -> list[str]: ...
+    def logs(self, own: Collection[OwnServer]) -> Mapping[str, OpensLog]:
+        """By the server's name: shared servers, and those of `own` that stand here and can be
+        archived now, by the resource's id. Errors: CloudUnavailable, CloudRefused."""
 
-    def log_of(self, server: str, slot: str, recipient: str) -> ServerLog: ...
+
+#: A cloud and a server of it.
+Key = tuple[str, str]
 
 
 class Archiving:
-    def __init__(self, db: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, db: Database, catalogue: Catalogue, settings: Settings, clock: Clock
+    ) -> None:
         self.db = db
+        self.catalogue = catalogue
         self.settings = settings
         self.clock = clock
         self._keep = timedelta(days=settings.log_archive_days)
+        #: Until the next tick is due.
+        self.patience_seconds: float = settings.log_archive_seconds
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="log-archive")
+        #: What a tick before this one has begun and is not done yet.
+        self._under_way: dict[Key, Future[bool]] = {}
 
     def collect(self, clouds: Mapping[str, Any]) -> int:
-        """Brings the archive of each server's log up to now; returns of how many. A tick."""
-        done = 0
+        """Brings the archive of each server's log up to now; returns of how many. What takes longer
+        than until the next tick, such as a big base, goes on and holds up no other. A tick."""
+        with self.db.transaction() as session:
+            logs.end_of_the_gone(session, self.clock())
+        found = self._found(clouds)
+        self._under_way = {k: f for k, f in self._under_way.items() if not f.done()}
+        archives = self._archives_of(found.keys() - self._under_way.keys())
+        begun = {
+            key: self._pool.submit(self._collect_of, archive, found[key])
+            for key, archive in archives.items()
+        }
+        self._under_way |= begun
+        done, _ = wait(begun.values(), timeout=self.patience_seconds)
+        self._remove_ended()
+        return sum(future.result() for future in done)
+
+    def join(self) -> None:
+        """Until nothing is under way."""
+        wait(self._under_way.values())
+
+    def _found(self, clouds: Mapping[str, Any]) -> dict[Key, OpensLog]:
+        """The logs that can be archived now; what cannot and should be says so on its archive."""
+        own, found, why = self._own_servers(), dict[Key, OpensLog](), dict[str, str]()
         for cloud, driver in clouds.items():
             if not isinstance(driver, ArchivesLogs):
                 continue
+            why[cloud] = "its server is not there, or cannot be archived"
             try:
-                servers = driver.log_servers()
-            except CloudRefused as error:
-                log.warning("logs of %s: %s", cloud, error.params.get("reason", error))
+                told = driver.logs(own)
+            except (CloudUnavailable, CloudRefused) as error:
+                why[cloud] = str(error.params.get("reason", error))
+                log.warning("logs of %s: %s", cloud, why[cloud])
                 continue
-            for server in servers:
-                done += self._collect_of(cloud, server, driver)
-        self._remove_ended()
-        return done
+            found |= {(cloud, server): opens for server, opens in told.items()}
+        with self.db.read() as session:
+            expected = [archive for archive, _ in logs.going_on(session)]
+        for archive in expected:
+            if (archive.cloud, archive.server) not in found and archive.cloud in why:
+                self._note(archive, error=why[archive.cloud][:2000])
+        return found
 
-    def _collect_of(self, cloud: str, server: str, driver: ArchivesLogs) -> bool:
-        archive = self._archive_of(cloud, server)
-        server_log = driver.log_of(server, f"egov_{archive.chain}", archive.recipient)
+    def _own_servers(self) -> list[OwnServer]:
+        """Of active resources that have a server of their own and whose plan has moments."""
+        services = {s.code for s in self.catalogue.every_version if s.backups and s.backups.moments}
+        query = (
+            sa.select(Resource)
+            .join(Pool, Pool.code == Resource.pool_code)
+            .where(
+                Pool.engine != SHARED,
+                Resource.service.in_(services),
+                Resource.state == logs.ARCHIVED,
+            )
+        )
+        with self.db.read() as session:
+            rows = [
+                (row, service)
+                for row in session.scalars(query)
+                if (service := self.catalogue.find(row)) and service.has_moments(row.spec)
+            ]
+        return [
+            OwnServer(
+                row.id,
+                service.engine_of(row.spec),
+                str(row.outputs["address"]),
+                int(row.outputs["port"]),
+            )
+            for row, service in rows
+            if row.outputs.keys() >= {"address", "port"}
+        ]
+
+    def _collect_of(self, archive: LogArchive, opens: OpensLog) -> bool:
+        server_log = opens(f"egov_{archive.chain}", archive.recipient)
         try:
             self._check_room()
             reached_at = self._bring_up(archive, server_log)
         except LogLost as lost:
-            log.warning("log of %s: %s; a new chain begins", server, lost.params["reason"])
+            log.warning("log of %s: %s; a new chain begins", archive.server, lost.params["reason"])
             self._note(archive, error=str(lost.params["reason"]), ended_at=self.clock())
             with suppress(CloudUnavailable):  # a lost slot is of no more use to anybody
                 server_log.end()
             return False
-        except (CloudUnavailable, CloudRefused) as error:
-            reason = str(error.params.get("reason", error))
-            log.warning("log of %s: %s", server, reason)
+        except (CloudUnavailable, CloudRefused, OSError) as error:
+            params = error.params if isinstance(error, DomainError) else {}
+            reason = str(params.get("reason", error))
+            log.warning("log of %s: %s", archive.server, reason)
             self._note(archive, error=reason[:2000])
             return False
         chain = chain_of(self.settings, archive)
@@ -116,25 +199,27 @@ class Archiving:
             chain.remove_segment(segment)
         return reached_at
 
-    def _archive_of(self, cloud: str, server: str) -> LogArchive:
-        """The chain that goes on, or a new one."""
+    def _archives_of(self, keys: Collection[Key]) -> dict[Key, LogArchive]:
+        """The chains that go on, and a new one for each server that has none."""
+        now, keyring = self.clock(), Keyring(self.settings.credential_keys)
         with self.db.transaction() as session:
-            archive = open_archive(session, cloud, server)
-            if archive is None:
-                identity, now = pyrage.x25519.Identity.generate(), self.clock()
-                chain = f"log_{now:%Y%m%d_%H%M%S}_{server}"[:40].lower()
-                keyring = Keyring(self.settings.credential_keys)
+            # The newest of a server is the last.
+            known = {(a.cloud, a.server): a for a, _ in logs.going_on(session)}
+            for cloud, server in sorted(keys - known.keys()):
+                identity = pyrage.x25519.Identity.generate()
                 archive = LogArchive(
-                    chain=chain,
+                    chain=(chain := _chain_name(server, now)),
                     cloud=cloud,
                     server=server,
                     recipient=str(identity.to_public()),
                     sealed_key=keyring.seal(chain, LOG_KEY, str(identity)),
                     began_at=now,
+                    error="",
                 )
                 session.add(archive)
-                session.flush()
-            return archive
+                known[cloud, server] = archive
+            session.flush()
+            return {key: known[key] for key in sorted(keys)}
 
     def _note(self, archive: LogArchive, **values: Any) -> None:
         with self.db.transaction() as session:
@@ -161,3 +246,9 @@ class Archiving:
             chain_of(self.settings, archive).remove()
             with self.db.transaction() as session:
                 session.execute(sa.delete(LogArchive).where(LogArchive.chain == archive.chain))
+
+
+def _chain_name(server: str, now: datetime) -> str:
+    """Of what a replication slot's name may hold."""
+    name = re.sub("[^a-z0-9_]", "", server.lower())
+    return f"log_{now:%Y%m%d_%H%M%S}_{name}"[:CHAIN_LENGTH]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane import audit
+from controlplane.backups import logs
 from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.backups.rules import CLONE_OF, RESTORE_FROM, BackupKind, BackupState, DrillResult
@@ -169,13 +170,12 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
 
 def _past(session: Session, settings: Settings, job: Job) -> tuple[dict[str, Any], str]:
     moment = datetime.fromisoformat(job.payload["moment"])
-    cloud = job.site.cloud if job.site else ""
-    archive = backups.open_archive(session, cloud)
+    archive = logs.archive_of(session, job.resource) if job.resource else None
     if archive is None:
         return {}, "the log of its server is not archived any more"
     keyring = Keyring(settings.credential_keys)
     try:
-        past = backups.to_go_back(archive, settings, keyring, moment)
+        past = logs.to_go_back(archive, settings, keyring, moment)
     except ConfigurationMissing as missing:
         return {}, f"this deployment lacks {missing.params['what']}"
     if past is None:

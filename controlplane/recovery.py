@@ -16,7 +16,7 @@ from controlplane.backup_jobs import (
     start_backup,
     start_drill,
 )
-from controlplane.backups import rules
+from controlplane.backups import logs, rules
 from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, BackupSchedule
 from controlplane.backups.rules import BackupKind, BackupState
@@ -89,7 +89,7 @@ class Recovery:
             resource = self._resource(session, subject, resource_id, "backup.take")
             service = self._backed_up(session, resource)
             has = service.has_moments(resource.spec)
-            span = backups.span_of(session, resource) if has else None
+            span = logs.span_of(session, resource) if has else None
             if span is None:
                 raise InvalidInput([Fault("no_moments", "moment")])
             if not span.holds(moment):

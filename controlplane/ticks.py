@@ -177,7 +177,7 @@ class Ticks:
         return self.uploads.delete_unused()
 
     def archive_logs(self) -> int:
-        """Brings the archives of shared servers' logs up to now."""
+        """Brings the archives of servers' logs up to now."""
         return self.archiving.collect(self.clouds)
 
     def measure_disks(self) -> int:

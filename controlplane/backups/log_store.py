@@ -1,4 +1,4 @@
-"""Where the archived logs of shared servers lie: below the backup store, a folder for each chain.
+"""Where the archived logs of servers lie: below the backup store, a folder for each chain.
 
 A chain is a row of base backups and log without a gap; `base/` and `wal/` hold files of the age
 format, `spool/` what was received and is not encrypted yet. A base counts once its `.json` is

@@ -49,10 +49,12 @@ class Backup(Base):
 
 
 class LogArchive(Base):
-    """持续归档: a chain of base backups and log of one shared server, without a gap.
+    """持续归档: a chain of base backups and log of one server, without a gap.
 
-    Moments from `oldest_at` to `reached_at` can be had. `sealed_key` is the secret half of the key
-    it is encrypted to. `ended_at`: the server no longer had what comes next; a new chain follows.
+    `server` is a shared one's name, or the id of the resource whose own it is. Moments from
+    `oldest_at` to `reached_at` can be had. `sealed_key` is the secret half of the key it is
+    encrypted to. `ended_at`: the server no longer had what comes next, and a new chain follows; or
+    it was destroyed.
     """
 
     __tablename__ = "log_archive"

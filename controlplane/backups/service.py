@@ -11,9 +11,7 @@ import pyrage
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane.admission.models import Pool
-from controlplane.backups.log_rules import Span, base_for, span_between
-from controlplane.backups.log_store import Chain
+from controlplane.backups.logs import LOG_KEY
 from controlplane.backups.models import Backup, BackupSchedule, LogArchive, RestoreDrill
 from controlplane.backups.rules import (
     BackupKind,
@@ -23,15 +21,12 @@ from controlplane.backups.rules import (
 )
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.services import BackupPlan
-from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
 from controlplane.errors import NotFound
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.service import dated_number
 
 SUFFIX = ".age"
-#: Under which the key of an archived log is sealed.
-LOG_KEY = "log"
 GIB = 1 << 30
 
 
@@ -313,51 +308,11 @@ def failed_leftovers(session: Session, now: datetime, limit: int = 100) -> list[
     )
 
 
-# --- the archived logs of shared servers ---------------------------------------------------------
-
-
-def chain_of(settings: Settings, archive: LogArchive) -> Chain:
-    return Chain(settings.backups_dir / "logs" / archive.chain)
-
-
-def open_archive(session: Session, cloud: str, server: str | None = None) -> LogArchive | None:
-    """The chain that goes on, of a server or of any that the cloud has."""
-    query = sa.select(LogArchive).where(LogArchive.cloud == cloud, LogArchive.ended_at.is_(None))
-    if server is not None:
-        query = query.where(LogArchive.server == server)
-    return session.scalars(query.order_by(LogArchive.began_at.desc()).limit(1)).first()
-
-
-def span_of(session: Session, resource: Resource) -> Span | None:
-    """Moments of a resource that can be had again, from the archived log of its server."""
-    archive = open_archive(session, session.get_one(Pool, resource.pool_code).cloud)
-    if archive is None or archive.oldest_at is None or archive.reached_at is None:
-        return None
-    return span_between(archive.oldest_at, archive.reached_at, resource.delivered_at)
-
-
-def to_go_back(
-    archive: LogArchive, settings: Settings, keyring: Keyring, moment: datetime
-) -> dict[str, Any] | None:
-    """What the play needs that makes the server of a moment anew; None where no base is kept that
-    is old enough. Errors: ConfigurationMissing (the key that sealed)."""
-    chain = chain_of(settings, archive)
-    base = base_for(chain.bases(), moment)
-    if base is None:
-        return None
-    return {
-        "moment": moment.isoformat(),
-        "base": str(chain.base(base.name)),
-        "wal": str(chain.wal),
-        "identity": keyring.open(archive.chain, LOG_KEY, archive.sealed_key),
-    }
-
-
 def reseal(session: Session, keyring: Keyring, limit: int = 200) -> int:
     """Seals up to `limit` keys anew by the newest key of the keyring; returns how many there were
     that were not yet."""
     done = 0
-    for archive in session.scalars(sa.select(LogArchive)):  # a few
+    for archive in session.scalars(sa.select(LogArchive)):
         if not keyring.is_sealed_by_newest(archive.sealed_key):
             value = keyring.open(archive.chain, LOG_KEY, archive.sealed_key)
             archive.sealed_key = keyring.seal(archive.chain, LOG_KEY, value)

@@ -10,8 +10,8 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,9 +21,17 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.utils.quantity import parse_quantity
 
-from controlplane.access import Access, PodLog
+from controlplane.access import Access, OwnServer, PodLog
 from controlplane.drivers.inventory import hosts_of
+from controlplane.drivers.kubernetes_logs import (
+    LOG_TOOLS,
+    POSTGRESQL_SERVERS,
+    RESOURCE_LABEL,
+    log_hosts,
+)
 from controlplane.drivers.kubernetes_use import readings_of
+from controlplane.drivers.postgresql_log import PostgreSQLLog
+from controlplane.engines import KUBERNETES
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.readings import UseReading
 
@@ -48,7 +56,8 @@ TOKEN_PATIENCE_SECONDS = 10
 #: The API server grants no token for less than ten minutes.
 TOKEN_MARGIN_SECONDS = 600
 
-RESOURCE_LABEL = "egov/resource-id"
+#: Of the inventory: what plays are told of the cluster.
+INVENTORY_HOST = "kubernetes"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 MIB = 2**20
 NOT_FOUND, CONFLICT = 404, 409
@@ -205,6 +214,21 @@ class KubernetesCloud:
             log.warning("the kubelet of %s tells nothing: HTTP %s", node, error.status)
             return {}
         return dict(json.loads(answer.data))
+
+    @_speaks_our_errors
+    def logs(self, own: Collection[OwnServer]) -> dict[str, Callable[[str, str], PostgreSQLLog]]:
+        """Of those of `own` that run here, by resource id. Errors: CloudUnavailable,
+        CloudRefused."""
+        told = hosts_of(self._inventory).get(INVENTORY_HOST, {}) if self._inventory else {}
+        if LOG_TOOLS not in told or not any(each.engine == KUBERNETES for each in own):
+            return {}
+        core: Any = client.CoreV1Api(self._api())
+        apps: Any = client.AppsV1Api(self._api())
+        asked = {"label_selector": POSTGRESQL_SERVERS, "_request_timeout": API_TIMEOUT_SECONDS}
+        declared = apps.list_stateful_set_for_all_namespaces(**asked)
+        secrets = core.list_secret_for_all_namespaces(**asked)
+        hosts = log_hosts(own, declared.items, secrets.items, told)
+        return {resource_id: partial(PostgreSQLLog, host) for resource_id, host in hosts.items()}
 
     def _cpu_allocation_ratio(self) -> float:
         hosts = hosts_of(self._inventory).values() if self._inventory else ()

@@ -12,8 +12,10 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -30,6 +32,15 @@ Args = ParamSpec("Args")
 
 CONNECT_TIMEOUT_SECONDS = 5
 RECEIVE_TIMEOUT_SECONDS = 600
+BASE_TIMEOUT_SECONDS = 4 * 3600
+#: A server whose host is gone does not say so: this many seconds of silence on the network end it.
+SILENCE_SECONDS = 30
+LIVELY: dict[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": SILENCE_SECONDS * 1000,
+}
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 
 
@@ -59,8 +70,12 @@ class PostgreSQLLog:
 
     @_speaks_our_errors
     def begin(self) -> None:
-        """From now on the server keeps its log for us. Errors: CloudUnavailable."""
+        """From now on the server keeps its log for us. Errors: CloudUnavailable, CloudRefused where
+        nothing bounds what it would keep: we away for long, its disk would be full."""
         with self._connect() as connection:
+            row = connection.execute("SHOW max_slot_wal_keep_size").fetchone()
+            if row is None or row[0] == "-1":
+                raise CloudRefused(reason="the server has no max_slot_wal_keep_size")
             if self._slot_status(connection) is None:
                 connection.execute(
                     "SELECT pg_create_physical_replication_slot(%s, true)", [self.slot]
@@ -84,12 +99,16 @@ class PostgreSQLLog:
             command = [
                 *(self._program("pg_basebackup"), "--pgdata=-", "--format=tar", "--compress=1"),
                 *("--wal-method=none", "--checkpoint=fast", "--no-manifest", "--no-password"),
+                self._lively(),
             ]
             with tempfile.TemporaryFile() as said:
                 environment = {**os.environ, **self._environment()}
-                with subprocess.Popen(
-                    command, stdout=subprocess.PIPE, stderr=said, env=environment
-                ) as process:
+                with (
+                    subprocess.Popen(
+                        command, stdout=subprocess.PIPE, stderr=said, env=environment
+                    ) as process,
+                    _ended_after(BASE_TIMEOUT_SECONDS, process),
+                ):
                     assert process.stdout is not None
                     draft = into.with_name(f".{into.name}.part")
                     try:
@@ -122,6 +141,7 @@ class PostgreSQLLog:
             command = [
                 *(self._program("pg_receivewal"), f"--directory={spool}", f"--slot={self.slot}"),
                 *(f"--endpos={_lsn(start_of_next - 1)}", "--no-loop", "--no-password"),
+                self._lively(),
             ]
             with tempfile.TemporaryFile() as said:
                 done = subprocess.run(
@@ -181,7 +201,13 @@ class PostgreSQLLog:
     def _program(self, name: str) -> str:
         return str(Path(self.host["service_tools"]) / name)
 
+    @staticmethod
+    def _lively() -> str:
+        return "--dbname=" + " ".join(f"{name}={value}" for name, value in LIVELY.items())
+
     def _password(self) -> str:
+        if "service_admin_password" in self.host:
+            return str(self.host["service_admin_password"])
         file = Path(self.host["service_admin_password_file"])
         return file.read_text(encoding="utf-8").strip()
 
@@ -208,7 +234,18 @@ class PostgreSQLLog:
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="egov log archive",
             autocommit=True,
+            **LIVELY,
         )
+
+
+@contextmanager
+def _ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _created(draft: Path) -> IO[bytes]:

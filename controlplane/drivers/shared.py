@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from controlplane.access import Access
+from controlplane.access import Access, OwnServer
 from controlplane.drivers.inventory import hosts_of
 from controlplane.drivers.postgresql_log import PostgreSQLLog
 from controlplane.errors import CloudRefused, CloudUnavailable
@@ -67,16 +68,13 @@ class SharedServices:
                     raise CloudUnavailable(reason=f"{name}: {str(error).strip()}") from error
         return found
 
-    def log_servers(self) -> list[str]:
-        """The PostgreSQL servers by name, whose log can be archived. Errors: CloudRefused."""
-        return [n for n, h in self._servers().items() if h.get("service_engine") == POSTGRESQL]
-
-    def log_of(self, server: str, slot: str, recipient: str) -> PostgreSQLLog:
-        """Errors: CloudRefused."""
-        host = self._servers().get(server)
-        if host is None:
-            raise CloudRefused(reason=f"{self.inventory.name} names no host {server}")
-        return PostgreSQLLog(host, slot, recipient)
+    def logs(self, _own: Collection[OwnServer]) -> dict[str, Callable[[str, str], PostgreSQLLog]]:
+        """Of the PostgreSQL servers, by name. Errors: CloudUnavailable, CloudRefused."""
+        return {
+            name: partial(PostgreSQLLog, host)
+            for name, host in self._servers().items()
+            if host.get("service_engine") == POSTGRESQL
+        }
 
     def _servers(self) -> dict[str, Mapping[str, Any]]:
         found = {n: h for n, h in hosts_of(self.inventory).items() if "service_address" in h}

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane.backups import rules
+from controlplane.backups import logs, rules
 from controlplane.backups import service as backups
 from controlplane.backups.log_rules import Span
 from controlplane.backups.models import Backup, BackupSchedule, LogArchive, RestoreDrill
@@ -58,15 +58,23 @@ class DrillWanted:
 
 
 @dataclass(frozen=True)
+class Stalled:
+    """An archive of a server's log that was not brought up the last time; `resource`: whose own
+    server it is."""
+
+    archive: LogArchive
+    resource: Resource | None
+
+
+@dataclass(frozen=True)
 class Attention:
     """`failed`: the newest backup of each resource where that has failed; `waiting`: destructions
-    that wait for a last backup that has failed; `stalled`: archives of servers' logs that were not
-    brought up the last time."""
+    that wait for a last backup that has failed."""
 
     failed: Sequence[Backup]
     waiting: Sequence[Backup]
     drills: Sequence[DrillWanted]
-    stalled: Sequence[LogArchive]
+    stalled: Sequence[Stalled]
 
     @property
     def total(self) -> int:
@@ -120,7 +128,14 @@ def moments_of(
     resource = _visible(session, subject, resource_id)
     service = catalogue.find(resource)
     has = service is not None and service.has_moments(resource.spec)
-    return backups.span_of(session, resource) if has else None
+    return logs.span_of(session, resource) if has else None
+
+
+def has_archived_log(session: Session, catalogue: Catalogue, resource: Resource) -> bool:
+    """Whether moments of it are offered: that of the server that it stands on is archived."""
+    service = catalogue.find(resource)
+    has = service is not None and service.has_moments(resource.spec)
+    return has and logs.archive_of(session, resource) is not None
 
 
 def list_drills(
@@ -181,9 +196,7 @@ def to_attend(session: Session, catalogue: Catalogue, now: datetime) -> Attentio
         [backup for backup in failed if backup.kind != BackupKind.LAST],
         [backup for backup in failed if backup.kind == BackupKind.LAST],
         _drills_wanted(session, catalogue, now),
-        session.scalars(
-            sa.select(LogArchive).where(LogArchive.ended_at.is_(None), LogArchive.error != "")
-        ).all(),
+        [Stalled(archive, of) for archive, of in logs.going_on(session) if archive.error],
     )
 
 

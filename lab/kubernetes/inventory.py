@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from lab import log_programs
 from lab.kubernetes.context import Context
 from lab.kubernetes.inside.volumes_rules import CLASS
 from lab.services import authority, debian, postgresql
@@ -61,8 +62,15 @@ def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
         # Client programs on the control plane's own host, at least as new as the servers.
         "kubernetes_postgresql_tools": str(postgresql.ENGINE.locate(context.settings).tools),
         "kubernetes_mariadb_tools": str(debian.tree(context.settings).tools),
+        **_log_tools(context),
         # Signs the certificates of servers that are delivered.
         "kubernetes_ca_file": str(authority_folder / "ca.crt"),
         "kubernetes_ca_key_file": str(authority_folder / "ca.key"),
     }
     return {"all": {"hosts": {HOST: variables}}}
+
+
+def _log_tools(context: Context) -> dict[str, str]:
+    """Those of a cluster without pods, or that was begun before, are not there."""
+    folder = log_programs.folder_of(context.paths.made)
+    return {"kubernetes_postgresql_log_tools": str(folder)} if folder.exists() else {}

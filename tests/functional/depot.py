@@ -149,6 +149,6 @@ class Depot:
         return number
 
 
-def open_depot(folder: Path, url: str) -> Depot:
+def open_depot(folder: Path, url: str, **changes: Any) -> Depot:
     inventory = folder / "inventory.yml"  # that there is one says that shared plans are offered
-    return Depot(open_city(folder, url, services=SERVICES, shared_inventory=inventory))
+    return Depot(open_city(folder, url, services=SERVICES, shared_inventory=inventory, **changes))

@@ -5,93 +5,30 @@ The server itself stands behind the driver's interface here; the real one is in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyrage
 import pytest
-import sqlalchemy as sa
 
 from controlplane.app import create_app
-from controlplane.backups.models import LogArchive
-from controlplane.backups.service import chain_of, reseal
+from controlplane.backups.logs import chain_of
+from controlplane.backups.service import reseal
 from controlplane.credentials.keyring import Keyring
 from controlplane.delivery import Run
-from controlplane.drivers.postgresql_log import BaseTaken
 from controlplane.errors import CloudUnavailable, InvalidInput, LogLost
 from controlplane.reports.backups import to_attend
-from tests.factories import FrozenClock
 from tests.functional.api_fixtures import make_api
+from tests.functional.archived import SHARED_SERVER, Servers, archive, archives
 from tests.functional.depot import Depot, written
 from tests.functional.test_ui_pages import lint, sign_in
 
 FROM_0001 = "000000010000000000000001"
 
 
-@dataclass
-class Servers:
-    """A cloud of one shared server, `shared_postgresql`."""
-
-    clock: FrozenClock
-    trouble: list[Exception] = field(default_factory=list)
-    begun: list[str] = field(default_factory=list)
-    segment: int = 0
-
-    def log_servers(self) -> list[str]:
-        return ["shared_postgresql"]
-
-    def log_of(self, _server: str, slot: str, recipient: str) -> ServerLog:
-        return ServerLog(self, slot, recipient)
-
-
-@dataclass
-class ServerLog:
-    servers: Servers
-    slot: str
-    recipient: str
-
-    def begin(self) -> None:
-        self.servers.begun.append(self.slot)
-
-    def end(self) -> None:
-        self.servers.begun.remove(self.slot)
-
-    def take_base(self, into: Path) -> BaseTaken:
-        write(into, self.recipient)
-        return BaseTaken(self._segment(), self.servers.clock())
-
-    def receive(self, _spool: Path, into: Path) -> datetime:
-        if self.servers.trouble:
-            raise self.servers.trouble.pop()
-        write(into / f"{self._segment()}.age", self.recipient)
-        self.servers.segment += 1
-        return self.servers.clock()
-
-    def _segment(self) -> str:
-        return f"0000000100000000{self.servers.segment + 1:08X}"
-
-
-def write(path: Path, recipient: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(pyrage.encrypt(b"log", [pyrage.x25519.Recipient.from_str(recipient)]))
-
-
 @pytest.fixture
 def servers(depot: Depot) -> Servers:
     return Servers(depot.city.clock)
-
-
-def archive(depot: Depot, servers: Servers) -> int:
-    clouds: Mapping[str, Any] = {"shared": servers, "openstack": object()}
-    return depot.control_plane.archiving.collect(clouds)
-
-
-def archives(depot: Depot) -> list[LogArchive]:
-    with depot.control_plane.db.read() as session:
-        return list(session.scalars(sa.select(LogArchive).order_by(LogArchive.began_at)))
 
 
 def ask(depot: Depot, resource_id: str, moment: datetime, login: str = "limin") -> str:
@@ -108,11 +45,11 @@ def claimed(depot: Depot) -> Run:
 def in_the_past(depot: Depot, servers: Servers) -> tuple[str, datetime]:
     """A database whose log has been archived for two hours; a moment in between."""
     resource_id = depot.database()
-    assert archive(depot, servers) == 1
+    assert archive(depot, shared=servers) == 1
     depot.city.clock.advance(hours=1)
     moment = depot.city.clock()
     depot.city.clock.advance(hours=1)
-    assert archive(depot, servers) == 1
+    assert archive(depot, shared=servers) == 1
     return resource_id, moment
 
 
@@ -162,16 +99,16 @@ def test_an_archive_that_stalls_is_on_the_engineers_board_until_it_goes_on(
     depot: Depot, servers: Servers
 ) -> None:
     in_the_past(depot, servers)
-    servers.trouble.append(CloudUnavailable(reason="connection refused"))
-    assert archive(depot, servers) == 0
+    servers.trouble[SHARED_SERVER] = [CloudUnavailable(reason="connection refused")]
+    assert archive(depot, shared=servers) == 0
     plane = depot.control_plane
     with plane.db.read() as session:
         attention = to_attend(session, plane.catalogue, plane.clock())
-    assert [a.error for a in attention.stalled] == ["connection refused"]
+    assert [s.archive.error for s in attention.stalled] == ["connection refused"]
     board = sign_in(create_app(plane), "chengang").get("/")
     assert lint(board.text) == []
     assert "日志归档停滞 · shared_postgresql" in board.text
-    assert archive(depot, servers) == 1
+    assert archive(depot, shared=servers) == 1
     with plane.db.read() as session:
         assert to_attend(session, plane.catalogue, plane.clock()).stalled == []
 
@@ -180,17 +117,17 @@ def test_a_lost_log_begins_a_new_chain_and_the_old_one_goes_in_time(
     depot: Depot, servers: Servers
 ) -> None:
     in_the_past(depot, servers)
-    servers.trouble.append(LogLost(reason="its replication slot is lost"))
-    assert archive(depot, servers) == 0
+    servers.trouble[SHARED_SERVER] = [LogLost(reason="its replication slot is lost")]
+    assert archive(depot, shared=servers) == 0
     depot.city.clock.advance(minutes=5)
-    assert archive(depot, servers) == 1
+    assert archive(depot, shared=servers) == 1
     old, new = archives(depot)
     assert (old.ended_at is None, new.ended_at) == (False, None)
     assert servers.begun == [f"egov_{new.chain}"], "the server keeps nothing for the old one"
     folder = chain_of(depot.control_plane.settings, old).folder
     assert folder.is_dir()
     depot.city.clock.advance(days=8)
-    archive(depot, servers)
+    archive(depot, shared=servers)
     assert [a.chain for a in archives(depot)] == [new.chain]
     assert not folder.exists()
 
@@ -199,7 +136,7 @@ def test_what_no_moment_of_a_week_needs_is_deleted(depot: Depot, servers: Server
     in_the_past(depot, servers)
     for _ in range(10):
         depot.city.clock.advance(days=1)
-        archive(depot, servers)
+        archive(depot, shared=servers)
     (found,) = archives(depot)
     chain = chain_of(depot.control_plane.settings, found)
     now = depot.city.clock()
@@ -245,9 +182,9 @@ def test_the_page_tells_from_when_to_when_and_keeps_what_was_typed(
     waiting = clerk.get(path)
     assert lint(waiting.text) == []
     assert "还没有可取的时刻" in waiting.text
-    assert archive(depot, servers) == 1
+    assert archive(depot, shared=servers) == 1
     depot.city.clock.advance(minutes=20)
-    archive(depot, servers)
+    archive(depot, shared=servers)
     page = clerk.get(path)
     assert lint(page.text) == []
     assert "2026-11-24 21:00:00" in page.text

@@ -1,12 +1,15 @@
-"""What of a cluster's nodes counts for a pool, and what a run is told."""
+"""What of a cluster's nodes counts for a pool, what a run is told, whose log is archived."""
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from controlplane.access import OwnServer
 from controlplane.drivers.kubernetes import ZONE_LABEL, allocatable, kubeconfig_of
+from controlplane.drivers.kubernetes_logs import log_hosts
 
 
 def node(zone: str = "", cpu: str = "4", memory: str = "8Gi", closed: bool = False) -> Any:
@@ -44,3 +47,54 @@ def test_a_run_is_told_a_context_for_each_token(tmp_path: Path) -> None:
         "department": "egov-water-internet",
     }
     assert made["users"][1] == {"name": "department", "user": {"token": "t2"}}
+
+
+BOUND = ["-c", "max_slot_wal_keep_size=1024MB"]
+TOLD = {"kubernetes_ca_file": "/ca.crt", "kubernetes_postgresql_log_tools": "/pg15/bin"}
+
+
+def named(resource_id: str, **more: Any) -> Any:
+    fields = {"labels": {"egov/resource-id": resource_id}, "annotations": None, **more}
+    return SimpleNamespace(**{"deletion_timestamp": None, **fields})
+
+
+def stateful_set(resource_id: str, replicas: int = 1, args: Any = BOUND, **more: Any) -> Any:
+    container = SimpleNamespace(args=args)
+    template = SimpleNamespace(spec=SimpleNamespace(containers=[container]))
+    spec = SimpleNamespace(replicas=replicas, template=template)
+    return SimpleNamespace(metadata=named(resource_id, **more), spec=spec)
+
+
+def secret(resource_id: str) -> Any:
+    password = base64.b64encode(f"of-{resource_id}".encode()).decode()
+    return SimpleNamespace(metadata=named(resource_id), data={"password": password})
+
+
+def test_servers_that_run_with_a_bound_are_archived_and_no_others() -> None:
+    declared = [
+        stateful_set("runs"),
+        stateful_set("somebody-elses"),
+        stateful_set("suspended", replicas=0),
+        stateful_set("woken", annotations={"egov/woken": "true"}),
+        stateful_set("going", deletion_timestamp="2026-11-24"),
+        stateful_set("made-before", args=["-c", "ssl=on"]),
+        stateful_set("of-another-image", args=None),
+        stateful_set("without-secret"),
+    ]
+    ids = [each.metadata.labels["egov/resource-id"] for each in declared]
+    secrets = [secret(each) for each in ids if each != "without-secret"]
+    own = [
+        OwnServer(each, "kubernetes", "10.0.0.7", 30001)
+        for each in (*ids, "elsewhere")
+        if each != "somebody-elses"
+    ]
+    assert log_hosts(own, declared, secrets, TOLD) == {
+        "runs": {
+            "service_address": "10.0.0.7",
+            "service_port": 30001,
+            "service_ca_file": "/ca.crt",
+            "service_admin_user": "postgres",
+            "service_admin_password": "of-runs",
+            "service_tools": "/pg15/bin",
+        }
+    }

@@ -6,8 +6,9 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext
 from werkzeug.wrappers import Response as BaseResponse
 
+from controlplane.backups.logs import span_of
 from controlplane.backups.models import Backup, BackupSchedule
-from controlplane.backups.service import plan_of, span_of
+from controlplane.backups.service import plan_of
 from controlplane.clock import local_moment, local_second
 from controlplane.errors import Fault, Forbidden, InvalidInput, NotFound
 from controlplane.policy import is_allowed

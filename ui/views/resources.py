@@ -22,6 +22,7 @@ from controlplane.provisioning.pairs import machine_id_of
 from controlplane.provisioning.rules import LIVE_STATES, PROTECTABLE, ResourceState
 from controlplane.reports import month
 from controlplane.reports import resources as reports
+from controlplane.reports.backups import has_archived_log
 from controlplane.reports.prices import costs_to_date, item_names, month_quotes
 from controlplane.reports.resources import ResourceFilter, ResourceStory
 from controlplane.reports.upgrades import standing_of
@@ -126,7 +127,7 @@ def show(resource_id: str) -> str:
             certificate_state=certificate_state,
             reason_name=reason_name,
             can_back_up=can(resource, "backup.take"),
-            has_moments=service is not None and service.has_moments(resource.spec),
+            has_moments=has_archived_log(session, plane.catalogue, resource),
             can_exchange=can_exchange(resource),
             can_clone=can_clone(resource),
             can_protect=can_protect(story),

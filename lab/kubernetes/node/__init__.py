@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lab import processes, ranges
+from lab import log_programs, processes, ranges
 from lab.errors import LabError
 from lab.kubernetes import builds, images
 from lab.kubernetes.api import ApiError
@@ -67,6 +67,7 @@ def prepare(context: Context, progress: Progress) -> None:
     builds.ensure(made, builds.NODE, settings.kubernetes.go, progress)
     tools.ensure(made)
     images.ensure(made, progress)
+    log_programs.ensure(made, progress.say)
 
 
 def up(context: Context, progress: Progress) -> bool:

@@ -1,5 +1,5 @@
 """PostgreSQL and MariaDB on servers of a department's own in the cluster: backed up, restored,
-exchanged, proven, also while suspended."""
+exchanged, proven, also while suspended; any moment of a PostgreSQL had again."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 from kubernetes import client
 
-from controlplane.backups.models import Backup, RestoreDrill
+from controlplane.backups.models import Backup, LogArchive, RestoreDrill
 from tests.lab import engine_clients
 from tests.lab.engine_clients import Engine
 from tests.lab.holders import SETTINGS, Holders
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
-from tests.lab.servers.backed_engines import ENGINES, Backed
+from tests.lab.servers.backed_engines import ENGINES, POSTGRESQL, Backed
 
 NAME = "低保核对系统"
 ROWS = 20_000
@@ -84,12 +84,17 @@ class Own:
         return self.backups(resource_id)[-1]
 
 
-@pytest.fixture(params=ENGINES, ids=str)
-def own(city: KubernetesCity, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Own]:
+@pytest.fixture
+def emptied(city: KubernetesCity) -> Iterator[KubernetesCity]:
     """What a test leaves standing goes, and nothing of it may be left in the cluster."""
-    yield Own(city, request.param, tmp_path)
+    yield city
     city.retire_all("postgresql", "mariadb")
     city.assert_nothing_is_left()
+
+
+@pytest.fixture(params=ENGINES, ids=str)
+def own(emptied: KubernetesCity, tmp_path: Path, request: pytest.FixtureRequest) -> Own:
+    return Own(emptied, request.param, tmp_path)
 
 
 def pods_of(city: KubernetesCity, resource_id: str) -> list[str]:
@@ -144,3 +149,48 @@ def test_a_server_of_its_own_is_backed_up_restored_exchanged_and_proven(own: Own
     assert (last.kind, last.state) == ("last", "kept")
     again = own.delivered(restore_from=last.number)
     assert own.total(again) == before
+
+
+def archives(city: KubernetesCity) -> dict[str, LogArchive]:
+    """By the resource whose server's log it is; each has but one."""
+    with city.control_plane.db.read() as session:
+        rows = session.scalars(sa.select(LogArchive)).all()
+    assert len({row.server for row in rows}) == len(rows), [(r.server, r.error) for r in rows]
+    return {row.server: row for row in rows}
+
+
+def test_any_moment_of_a_server_of_its_own_is_had_again_though_the_server_does_not_run(
+    emptied: KubernetesCity, tmp_path: Path
+) -> None:
+    city, own = emptied, Own(emptied, POSTGRESQL, tmp_path)
+    source = own.delivered()
+    assert city.ticks.archive_logs() == 1, [a.error for a in archives(city).values()]
+    for statement in POSTGRESQL.fill:
+        own.ask(source, statement.replace("{rows}", str(ROWS)))
+    before = own.total(source)
+    ((moment,),) = own.ask(source, "SELECT clock_timestamp()")
+    own.ask(source, f"{POSTGRESQL.drop}; CREATE TABLE written_since (id int)")
+    city.operate(source, "power_off")
+    assert city.ticks.archive_logs() == 0
+    city.operate(source, "power_on")
+    city.operate(source, "rotate_password")
+    assert city.ticks.archive_logs() == 1, [a.error for a in archives(city).values()]
+
+    city.operate(source, "power_off")
+    recovery, limin = city.control_plane.recovery, city.person("limin")
+    recovery.back_up_moment(limin, source, moment)
+    own.ended("backup")
+    assert pods_of(city, source) == []
+    taken = own.backups(source)[-1]
+    assert (taken.kind, taken.taken_at) == ("moment", moment)
+    assert taken.manifest["server_version"].startswith("15."), "replayed by its own version"
+    fresh = own.delivered(restore_from=taken.number)
+    assert own.total(fresh) == before
+
+    assert city.ticks.archive_logs() == 1, [a.error for a in archives(city).values()]
+    assert archives(city)[fresh].reached_at is not None
+    city.control_plane.operations.retire_now(city.person("chengang"), fresh, NAME)
+    own.ended("retire")
+    city.ticks.archive_logs()
+    assert archives(city)[fresh].ended_at is not None
+    assert archives(city)[source].ended_at is None

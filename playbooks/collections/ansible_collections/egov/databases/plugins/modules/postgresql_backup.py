@@ -10,7 +10,7 @@ short_description: A backup of one database
 description:
   - Dumps the database into the backup store, encrypted on the way, and measures its rows in the same snapshot.
   - Where C(controlplane.archive) has C(past), it is of the database as it was at that moment; the server is made anew on this host,
-    of its base backup and its archived log, by the programs of C(service_tools).
+    of its base backup and its archived log, by the programs of C(service_log_tools), or of C(service_tools) where the host names no others.
   - The server is that of the host's C(service_) variables; archive, key and passwords are those of C(controlplane).
 options:
   database:

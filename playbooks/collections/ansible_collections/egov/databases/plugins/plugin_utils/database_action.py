@@ -10,8 +10,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible_collections.egov.databases.plugins.plugin_utils.archives import ArchiveError
 from ansible_collections.egov.databases.plugins.plugin_utils.endpoints import (
-    DISK_VARIABLE,
-    PASSWORD_VARIABLES,
+    OPTIONAL_VARIABLES,
     SERVER_VARIABLES,
     Endpoint,
 )
@@ -41,8 +40,7 @@ class DatabaseAction(ActionBase):
         variables = self.variables = task_vars or {}
         result = super().run(tmp, variables)
         _, wanted = self.validate_argument_spec(argument_spec=self.ARGUMENTS)
-        optional = (*PASSWORD_VARIABLES, DISK_VARIABLE)
-        names = [*SERVER_VARIABLES, *(name for name in optional if name in variables)]
+        names = [*SERVER_VARIABLES, *(name for name in OPTIONAL_VARIABLES if name in variables)]
         try:
             host = {name: self._templar.template(variables[name]) for name in names}
             changed, told = self.act(self.SERVER.of(host), wanted, variables["controlplane"])

@@ -20,6 +20,9 @@ SERVER_VARIABLES = (
 PASSWORD_VARIABLES = ("service_admin_password", "service_admin_password_file")
 #: Of a server whose disk is its department's own.
 DISK_VARIABLE = "service_disk_gib"
+#: Of one whose archived log is replayed by other programs than `service_tools` has: those of its own version.
+LOG_TOOLS_VARIABLE = "service_log_tools"
+OPTIONAL_VARIABLES = (*PASSWORD_VARIABLES, DISK_VARIABLE, LOG_TOOLS_VARIABLE)
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Endpoint:
     user: str
     password: str
     disk_gib: int = 0
+    log_tools: Path | None = None
 
     @classmethod
     def of(cls, variables: Mapping[str, Any]) -> Self:
@@ -45,6 +49,7 @@ class Endpoint:
             user=variables["service_admin_user"],
             password=_password(variables),
             disk_gib=int(variables.get(DISK_VARIABLE, 0)),
+            log_tools=Path(variables.get(LOG_TOOLS_VARIABLE) or variables["service_tools"]),
         )
 
     def as_account(self, user: str, password: str) -> Self:

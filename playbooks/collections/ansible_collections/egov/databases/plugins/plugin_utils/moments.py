@@ -143,7 +143,7 @@ def _configure(scratch: Path, moment: str) -> None:
 def _start(
     server: Server, scratch: Path, user: pwd.struct_passwd | None
 ) -> subprocess.Popen[bytes]:
-    program = str(server.tools / "postgres")
+    program = str((server.log_tools or server.tools) / "postgres")
     check_program(program)
     as_user: dict[str, Any] = {}
     if user is not None:
