@@ -43,10 +43,16 @@ _SSH_OPTIONS = {
 }
 
 
-def with_machine(access: Access, login: Login, tools: Mapping[str, Path] | None = None) -> Access:
+def with_machine(
+    access: Access,
+    login: Login,
+    tools: Mapping[str, Path] | None = None,
+    log_tools: Mapping[str, Path] | None = None,
+) -> Access:
     """The same way into a cloud, and the way into one machine: the host `machine` is reached over
     SSH, `database` stands for the server on it and is reached from here over the network, with the
-    engine's own client programs in the folders that `tools` names by engine."""
+    engine's own client programs in the folders that `tools` names by engine; `log_tools` those that
+    replay its log."""
     by_ssh = {
         "ansible_connection": "ssh",
         "ansible_host": login.address,
@@ -61,6 +67,7 @@ def with_machine(access: Access, login: Login, tools: Mapping[str, Path] | None 
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "machine_tools": {engine: str(folder) for engine, folder in (tools or {}).items()},
+        "machine_log_tools": {e: str(folder) for e, folder in (log_tools or {}).items()},
     }
     inventory = {
         "machines": {"hosts": {"database": here}},
@@ -81,12 +88,14 @@ def with_machine(access: Access, login: Login, tools: Mapping[str, Path] | None 
 
 @dataclass(frozen=True)
 class OwnServer:
-    """A server of a department's own, where its clients reach it; `resource_id` of what it is."""
+    """A server of a department's own, where its clients reach it; `resource_id` of what it is.
+    `admin_password` is empty where its cloud keeps it."""
 
     resource_id: str
     engine: str
     address: str
     port: int
+    admin_password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from controlplane.archiving import Archiving
 from controlplane.catalogue.loader import load_catalogue
 from controlplane.catalogue.versions import Catalogue
 from controlplane.certificate_jobs import authority_of
+from controlplane.certificates.authority import ROOT
 from controlplane.certifying import Certifying
 from controlplane.clock import Clock, utc_now
 from controlplane.config import Settings
@@ -27,7 +28,7 @@ from controlplane.custody import Custody
 from controlplane.db import Database
 from controlplane.delivery import Delivery
 from controlplane.disks import Disks
-from controlplane.engines import AUTHORITY, KUBERNETES, SHARED
+from controlplane.engines import AUTHORITY, KUBERNETES, MACHINE, SHARED
 from controlplane.errors import ConfigurationMissing
 from controlplane.leases import Leases
 from controlplane.logs import Logs
@@ -117,6 +118,7 @@ def cloud_of_engine(settings: Settings, engine: str) -> Any:
 def build_clouds(settings: Settings) -> Mapping[str, Any]:
     """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
     from controlplane.drivers.authority import CertificateAuthority
+    from controlplane.drivers.machine_logs import MachineLogs
     from controlplane.drivers.openstack import OpenStackCloud
     from controlplane.drivers.shared import SharedServices
 
@@ -131,6 +133,9 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
         clouds[SHARED] = SharedServices(settings.shared_inventory.resolve())
     if settings.kubeconfig is not None:
         clouds[KUBERNETES] = cloud_of_engine(settings, KUBERNETES)
+    if "postgresql" in settings.machine_log_tools:
+        root = authority_of(settings).certificate_path(ROOT).resolve()
+        clouds[MACHINE] = MachineLogs(settings.machine_log_tools["postgresql"], root)
     clouds[AUTHORITY] = CertificateAuthority(authority_of(settings).can_sign)
     return clouds
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -27,8 +28,9 @@ from controlplane.clock import Clock
 from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
 from controlplane.db import Database
-from controlplane.engines import SHARED
+from controlplane.engines import MACHINE, SHARED
 from controlplane.errors import CloudRefused, CloudUnavailable, DomainError, LogLost
+from controlplane.machines import admin_passwords
 from controlplane.provisioning.models import Resource
 
 log = logging.getLogger(__name__)
@@ -138,21 +140,21 @@ class Archiving:
             )
         )
         with self.db.read() as session:
-            rows = [
-                (row, service)
+            found = [
+                OwnServer(row.id, engine, str(row.outputs["address"]), int(row.outputs["port"]))
                 for row in session.scalars(query)
-                if (service := self.catalogue.find(row)) and service.has_moments(row.spec)
+                if (engine := self._engine_of(row)) and row.outputs.keys() >= {"address", "port"}
             ]
-        return [
-            OwnServer(
-                row.id,
-                service.engine_of(row.spec),
-                str(row.outputs["address"]),
-                int(row.outputs["port"]),
-            )
-            for row, service in rows
-            if row.outputs.keys() >= {"address", "port"}
-        ]
+            on_machines = [own.resource_id for own in found if own.engine == MACHINE]
+            passwords = admin_passwords(session, self.settings, on_machines)
+        return [replace(own, admin_password=passwords.get(own.resource_id, "")) for own in found]
+
+    def _engine_of(self, resource: Resource) -> str | None:
+        """None where no moment of it can be had."""
+        service = self.catalogue.find(resource)
+        if service is None or not service.has_moments(resource.spec):
+            return None
+        return service.engine_of(resource.spec)
 
     def _collect_of(self, archive: LogArchive, opens: OpensLog) -> bool:
         server_log = opens(f"egov_{archive.chain}", archive.recipient)
@@ -203,8 +205,7 @@ class Archiving:
         """The chains that go on, and a new one for each server that has none."""
         now, keyring = self.clock(), Keyring(self.settings.credential_keys)
         with self.db.transaction() as session:
-            # The newest of a server is the last.
-            known = {(a.cloud, a.server): a for a, _ in logs.going_on(session)}
+            known = {(a.cloud, a.server): a for a in logs.open_archives(session)}
             for cloud, server in sorted(keys - known.keys()):
                 identity = pyrage.x25519.Identity.generate()
                 archive = LogArchive(

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     machines_answer: bool = True
     #: Folders of client programs by engine, for servers on machines of their own.
     machine_tools: dict[str, Path] = {}
+    #: Of the programs that archive and replay their log, which are of the servers' own version.
+    machine_log_tools: dict[str, Path] = {}
     log_format: Literal["console", "json"] = "console"
 
     @field_validator("maintenance_window")

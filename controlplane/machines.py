@@ -7,7 +7,7 @@ to the runs of what stands on it, and shown to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -113,6 +113,16 @@ def new_machine(
     credentials.keep(session, keyring, machine.id, drawn, CredentialState.CURRENT, now)
     credentials.draw_missing(session, keyring, machine.id, [ADMIN_PASSWORD], now)
     return machine
+
+
+def admin_passwords(
+    session: Session, settings: Settings, tenant_ids: Iterable[str]
+) -> dict[str, str]:
+    """Of the servers on machines, by the id of what runs there. Errors: ConfigurationMissing."""
+    tenants = {machine_id_of(each): each for each in tenant_ids}
+    keyring = Keyring(settings.credential_keys)
+    found = credentials.open_one(session, keyring, tenants, ADMIN_PASSWORD)
+    return {tenants[machine_id]: password for machine_id, password in found.items()}
 
 
 def way_in(

@@ -183,7 +183,8 @@ class Worker:
             self.delivery.wait_for_cloud(run, said)
             return
         if run.login is not None:
-            access = with_machine(access, run.login, self.settings.machine_tools)
+            tools, log_tools = self.settings.machine_tools, self.settings.machine_log_tools
+            access = with_machine(access, run.login, tools, log_tools)
         playbook_run = PlaybookRun(
             folder=folder,
             playbooks_dir=self.settings.playbooks_dir,

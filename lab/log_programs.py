@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab import debian
+from lab.settings import Settings
 
 #: The version of servers in pods and on machines of their own.
 PACKAGES = ("postgresql-15",)
@@ -27,6 +28,8 @@ WITHOUT = (
     *("libfile-find-rule-perl", "libjson-perl", "libnumber-compare-perl", "libtext-glob-perl"),
 )
 UNWANTED = ("usr/share/doc", "usr/share/man", "usr/lib/postgresql/15/lib/bitcode")
+#: Below the cache, beside the golden images.
+MACHINES = "machines"
 PROGRAMS = ("postgres", "pg_receivewal", "pg_basebackup")
 BIN = "usr/lib/postgresql/15/bin"
 #: Debian's server finds whatever else it needs from where it lies itself.
@@ -61,6 +64,13 @@ def ensure(made: Path, say: Callable[[str], None]) -> None:
         _write_wrappers(fresh)
         with suppress(OSError):  # another copy of the lab was quicker
             fresh.rename(target)
+
+
+def of_machines(settings: Settings) -> dict[str, str]:
+    """Folders by engine, for servers on machines of the lab's golden images; none where those were
+    never made."""
+    folder = folder_of(settings.cache / MACHINES)
+    return {"postgresql": str(folder)} if folder.exists() else {}
 
 
 def _write_wrappers(fresh: Path) -> None:

@@ -42,6 +42,12 @@ def archive_of(session: Session, resource: Resource) -> LogArchive | None:
     return session.scalars(query.order_by(LogArchive.began_at.desc()).limit(1)).first()
 
 
+def open_archives(session: Session) -> list[LogArchive]:
+    """Chains that go on, or will when their server does; the newest of a server is the last."""
+    query = sa.select(LogArchive).where(LogArchive.ended_at.is_(None))
+    return list(session.scalars(query.order_by(LogArchive.began_at)))
+
+
 def going_on(session: Session) -> list[tuple[LogArchive, Resource | None]]:
     """Chains that are to be brought up now, the oldest first, each with the resource whose own
     server it is of."""

@@ -69,6 +69,20 @@ def open_all(session: Session, keyring: Keyring, resource_id: str) -> dict[str, 
     return opened
 
 
+def open_one(
+    session: Session, keyring: Keyring, resource_ids: Iterable[str], name: str
+) -> dict[str, str]:
+    """The secret of that name which is in force, by resource. Errors: ConfigurationMissing."""
+    rows = session.scalars(
+        sa.select(Credential).where(
+            Credential.resource_id.in_(list(resource_ids)),
+            Credential.name == name,
+            Credential.state == CredentialState.CURRENT,
+        )
+    )
+    return {row.resource_id: keyring.open(row.resource_id, name, row.sealed) for row in rows}
+
+
 def show(
     session: Session, keyring: Keyring, resource_id: str, now: datetime, account: str = ""
 ) -> Secrets:

@@ -27,7 +27,7 @@ from controlplane.people import add_people, load_people
 from controlplane.quotas import load_quotas
 from controlplane.tenancy.models import Person
 from controlplane.tenancy.service import subject_of
-from lab import ports, processes, settings
+from lab import log_programs, ports, processes, settings
 from lab.errors import LabError
 from lab.kubernetes import inventory, paths, record
 from lab.openstack import object_storage
@@ -55,6 +55,7 @@ class Server:
     kubernetes_inventory: str = ""
     object_storage: bool = False
     machine_tools: Mapping[str, str] = field(default_factory=dict)
+    machine_log_tools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -75,9 +76,8 @@ class Server:
             "CONTROLPLANE_SHARED_INVENTORY": self.shared_inventory,
             "CONTROLPLANE_KUBECONFIG": self.kubeconfig,
             "CONTROLPLANE_KUBERNETES_INVENTORY": self.kubernetes_inventory,
-            "CONTROLPLANE_MACHINE_TOOLS": json.dumps(dict(self.machine_tools))
-            if self.machine_tools
-            else "",
+            "CONTROLPLANE_MACHINE_TOOLS": _as_json(self.machine_tools),
+            "CONTROLPLANE_MACHINE_LOG_TOOLS": _as_json(self.machine_log_tools),
         }
         return {
             **kept,
@@ -187,6 +187,7 @@ def server_of(configured: Settings, clouds_yaml: str, machines_answer: bool) -> 
         machines_answer=machines_answer,
         shared_inventory=str(endpoints.inventory_file(configured)),
         machine_tools=endpoints.client_programs(configured),
+        machine_log_tools=log_programs.of_machines(configured),
         object_storage=not object_storage.absence(openstack_paths.paths_of(configured)),
         **_told_of_kubernetes(configured),
     )
@@ -199,6 +200,10 @@ def _told_of_kubernetes(configured: Settings) -> dict[str, str]:
     if known is None or known.pods != "real" or not told.exists():
         return {}
     return {"kubeconfig": str(where.kubeconfig), "kubernetes_inventory": str(told)}
+
+
+def _as_json(folders: Mapping[str, str]) -> str:
+    return json.dumps(dict(folders)) if folders else ""
 
 
 def load_settings() -> Settings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -41,16 +41,19 @@ class Servers:
 
 @dataclass
 class Cluster(Servers):
-    """Servers of departments' own; `silence`: why it does not answer."""
+    """Servers of departments' own; `silence`: why it does not answer; `then`: what happens as it
+    has answered."""
 
     silence: Exception | None = None
     has_tools: bool = True
     told: list[str] = field(default_factory=list)
+    then: Callable[[], None] = lambda: None
 
     def logs(self, own: Collection[OwnServer]) -> dict[str, OpensLog]:
         if self.silence is not None:
             raise self.silence
         self.told = [each.resource_id for each in own if each.engine == KUBERNETES]
+        self.then()
         return {each: partial(ServerLog, self, each) for each in self.told if self.has_tools}
 
 

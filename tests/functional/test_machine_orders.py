@@ -15,6 +15,7 @@ from controlplane.certificates.authority import Authority
 from controlplane.config import CHECKOUT, Settings
 from controlplane.credentials.models import Credential
 from controlplane.delivery import Run
+from controlplane.drivers.machine_logs import MachineLogs
 from controlplane.errors import InvalidInput, NotFound
 from controlplane.machines import machine_id_of
 from controlplane.metering.models import UsageInterval
@@ -86,7 +87,7 @@ def delivered(city: City, service: str = "postgresql") -> tuple[str, str]:
     _, database_id, machine_id = ordered(city, service)
     delivery = city.control_plane.delivery
     delivery.complete(claim(city, "provision", "vm"), BUILT)
-    delivery.complete(claim(city, "provision", service), {"address": "172.30.77.20"})
+    delivery.complete(claim(city, "provision", service), {"address": "172.30.77.20", "port": 5432})
     return database_id, machine_id
 
 
@@ -290,6 +291,35 @@ def test_two_that_exchange_their_data_are_both_reached(city: City) -> None:
     other = run.extravars["other_machine"]
     assert other["resource_id"] == other_machine_id
     assert other["admin_password"] != run.extravars["machine"]["admin_password"]
+
+
+def test_the_log_of_each_is_archived_as_its_machines_administrator(
+    city: City, tmp_path: Path
+) -> None:
+    one_id, _ = delivered(city)
+    other_id, _ = delivered(city)
+    delivered(city, "mariadb")
+    city.control_plane.recovery.back_up_now(city.person("limin"), one_id)
+    administrator = claim(city, "backup", "postgresql").extravars["machine"]["admin_password"]
+    hosts: dict[str, Mapping[str, Any]] = {}
+
+    class Told(MachineLogs):
+        def logs(self, own: Any) -> Any:
+            found = super().logs(own)
+            hosts.update({resource_id: opens.args[0] for resource_id, opens in found.items()})
+            return {}
+
+    city.control_plane.archiving.collect({"machine": Told(tmp_path / "bin", tmp_path / "root.pem")})
+    assert set(hosts) == {one_id, other_id}
+    assert hosts[one_id] == {
+        "service_address": "172.30.77.20",
+        "service_port": 5432,
+        "service_ca_file": str(tmp_path / "root.pem"),
+        "service_admin_user": "postgres",
+        "service_admin_password": administrator,
+        "service_tools": str(tmp_path / "bin"),
+    }
+    assert hosts[other_id]["service_admin_password"] != administrator
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,17 @@ def test_suspended_it_is_not_archived_and_nobody_is_warned_and_then_it_goes_on(
     assert (len(archives(depot)), stalled(depot)) == (1, [])
 
 
+def test_suspended_in_the_middle_of_a_tick_it_keeps_its_chain(
+    depot: Depot, cluster: Cluster
+) -> None:
+    resource_id = own(depot)
+    archive(depot, kubernetes=cluster)
+    cluster.then = lambda: suspend(depot, resource_id)
+    depot.city.clock.advance(minutes=5)
+    archive(depot, kubernetes=cluster)
+    assert len(archives(depot)) == 1
+
+
 def moments_of_(depot: Depot, resource_id: str) -> Any:
     plane = depot.control_plane
     with plane.db.read() as session:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from controlplane.certificates.authority import Authority
 from controlplane.clock import utc_now
 from controlplane.pipeline import Ask
 from controlplane.provisioning.pairs import machine_id_of
+from lab import log_programs
 from tests.integration.live_city import LiveCity, objects_tagged, run_control_plane, wait_for
 from tests.lab import by_hand
 from tests.lab.client_programs import client_programs
@@ -67,6 +69,7 @@ def governed(lab: Lab, folder: Path) -> Iterator[LiveCity]:
         {
             "machines_answer": True,
             "machine_tools": client_programs(),
+            "machine_log_tools": log_programs.of_machines(lab.settings()),
             "backup_store": folder / "store",
         },
     )
@@ -130,6 +133,12 @@ def back_up(city: LiveCity, resource_id: str) -> str:
     """Backed up by its owner; the backup's number."""
     city.control_plane.recovery.back_up_now(city.person("limin"), resource_id)
     return backup_of(city, resource_id, "manual")
+
+
+def back_up_moment(city: LiveCity, resource_id: str, moment: datetime) -> str:
+    """What it held at a moment before, taken out by its owner; the backup's number."""
+    city.control_plane.recovery.back_up_moment(city.person("limin"), resource_id, moment)
+    return backup_of(city, resource_id, "moment")
 
 
 def drill(city: LiveCity, resource_id: str, *, rows: int) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab import log_programs
 from lab.errors import LabError
 from lab.openstack.dataplane import guest, hypervisor, machines, network, ovn, packages
 from lab.openstack.dataplane import probe as machine
@@ -74,6 +75,7 @@ def images(settings: Settings, paths: Paths, say: Say) -> list[ImageFile]:  # no
     folder = _golden(settings)
     try:
         machines.build(folder, say)
+        log_programs.ensure(folder, say)
     except LabError as error:
         # The cloud is of use without it; an order of such a machine says that the image is missing.
         say(f"no golden images: {error}")
@@ -82,7 +84,7 @@ def images(settings: Settings, paths: Paths, say: Say) -> list[ImageFile]:  # no
 
 
 def _golden(settings: Settings) -> Path:
-    return settings.cache / "machines"
+    return settings.cache / log_programs.MACHINES
 
 
 def down(settings: Settings, paths: Paths, say: Say) -> None:  # noqa: ARG001 - the launcher's signature

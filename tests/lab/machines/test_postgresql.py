@@ -122,7 +122,7 @@ def test_it_has_accounts_settings_and_extensions_as_a_shared_one_has(holders: Ho
     equip(holders)
 
 
-def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
+def test_it_is_backed_up_restored_on_another_machine_exchanged_proven_and_had_as_it_was(
     city: LiveCity, database: Database, holders: Holders, tmp_path: Path
 ) -> None:
     database.ask(
@@ -144,10 +144,18 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
         fresh.ask(total)
     assert_equipped(holders)
 
+    assert city.ticks.archive_logs() == 2, "each on its own machine"
+    moment = database.ask("SELECT clock_timestamp()")
     database.ask("DELETE FROM household")
+    assert city.ticks.archive_logs() == 2
     dedicated.restore_in_place(city, database.id, number)
     assert database.ask(total) == before
     assert_equipped(holders)
+    then = dedicated.back_up_moment(city, database.id, moment)
+    database.ask("UPDATE household SET note = 'lost'")
+    assert city.ticks.archive_logs() == 2, "the restore is in the same chain"
+    dedicated.restore_in_place(city, fresh.id, then)
+    assert fresh.ask(total) == before, "what was there at the moment, on the other machine"
     dedicated.end_with_a_last_backup(city, fresh.id)
 
 

@@ -73,16 +73,21 @@ PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 HBA = """# TLS only, for everybody; the machine's own postgres without a password.
 local all postgres peer
 hostssl all all all scram-sha-256
+# The log is archived by the platform.
+hostssl replication postgres all scram-sha-256
 """
 
 START = """# A quarter of the memory, as PostgreSQL's own documentation advises for a server of its own.
 buffers=$((memory_kib / 4096))
+# A log archive that nobody comes for any more takes a tenth of the volume (its sectors have 512 bytes) and no more.
+kept=$(($(cat "/sys/block/$disk/size") / 20480))
 mkdir -p /run/postgresql && chown {user} /run/postgresql
 cd {home} && exec chpst -u {user} {programs}/postgres -D {home}/data \\
   -c listen_addresses='*' -c port={port} -c unix_socket_directories=/run/postgresql \\
   -c hba_file={home}/pg_hba.conf -c ssl=on \\
   -c ssl_cert_file={home}/tls.crt -c ssl_key_file={home}/tls.key \\
   -c max_connections={max_connections} -c shared_buffers="${{buffers}}MB" -c jit=off \\
+  -c max_slot_wal_keep_size="${{kept}}MB" \\
   -c logging_collector=on -c log_directory={home}/log -c log_filename=postgresql-%a.log \\
   -c log_rotation_age=1d -c log_truncate_on_rotation=on
 """
