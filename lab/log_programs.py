@@ -61,7 +61,7 @@ def ensure(made: Path, say: Callable[[str], None]) -> None:
             debian.unpack(package, fresh / "root")
         for path in UNWANTED:
             shutil.rmtree(fresh / "root" / path, ignore_errors=True)
-        _write_wrappers(fresh)
+        write_wrappers(fresh)
         with suppress(OSError):  # another copy of the lab was quicker
             fresh.rename(target)
 
@@ -69,11 +69,12 @@ def ensure(made: Path, say: Callable[[str], None]) -> None:
 def of_machines(settings: Settings) -> dict[str, str]:
     """Folders by engine, for servers on machines of the lab's golden images; none where those were
     never made."""
-    folder = folder_of(settings.cache / MACHINES)
+    folder = folder_of(settings.cache.resolve() / MACHINES)
     return {"postgresql": str(folder)} if folder.exists() else {}
 
 
-def _write_wrappers(fresh: Path) -> None:
+def write_wrappers(fresh: Path) -> None:
+    """`bin` beside `root`: each program by its name, with the libraries that it came with."""
     root = fresh / "root"
     # Some packages still have theirs in /lib, which an installed system joins with /usr/lib.
     folders = [f for top in ("usr/lib", "lib") for f in sorted((root / top).glob("*-linux-*"))]
