@@ -9,9 +9,10 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
 import pyrage
@@ -21,6 +22,7 @@ from controlplane.access import OwnServer
 from controlplane.admission.models import Pool
 from controlplane.backups import log_rules, logs
 from controlplane.backups.log_rules import Base
+from controlplane.backups.log_store import Chain
 from controlplane.backups.logs import LOG_KEY, chain_of
 from controlplane.backups.models import LogArchive
 from controlplane.catalogue.versions import Catalogue
@@ -35,8 +37,8 @@ from controlplane.provisioning.models import Resource
 
 log = logging.getLogger(__name__)
 
-#: Logs that are fetched at once: each is a program that writes to the same store.
-AT_ONCE = 4
+#: Each is a program that writes to the same store.
+LOGS_AT_ONCE, BASES_AT_ONCE = 4, 2
 CHAIN_LENGTH = 40
 
 
@@ -70,6 +72,16 @@ class ArchivesLogs(Protocol):
 Key = tuple[str, str]
 
 
+@dataclass(frozen=True)
+class _Server:
+    """One server and its chain; who holds its `turn` may fetch the log."""
+
+    archive: LogArchive
+    log: ServerLog
+    chain: Chain
+    turn: Lock
+
+
 class Archiving:
     def __init__(
         self, db: Database, catalogue: Catalogue, settings: Settings, clock: Clock
@@ -81,30 +93,49 @@ class Archiving:
         self._keep = timedelta(days=settings.log_archive_days)
         #: Until the next tick is due.
         self.patience_seconds: float = settings.log_archive_seconds
-        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="log-archive")
+        self._fetching = ThreadPoolExecutor(LOGS_AT_ONCE, thread_name_prefix="log-archive")
+        self._basing = ThreadPoolExecutor(BASES_AT_ONCE, thread_name_prefix="log-base")
         #: What a tick before this one has begun and is not done yet.
-        self._under_way: dict[Key, Future[bool]] = {}
+        self._logs_under_way: dict[Key, Future[bool]] = {}
+        self._bases_under_way: dict[Key, Future[bool]] = {}
+        self._turns: dict[str, Lock] = {}
+        #: Why the last base of a chain did not come about.
+        self._without_base: dict[str, str] = {}
 
     def collect(self, clouds: Mapping[str, Any]) -> int:
         """Brings the archive of each server's log up to now; returns of how many. What takes longer
-        than until the next tick, such as a big base, goes on and holds up no other. A tick."""
+        than until the next tick, such as a big base, goes on and holds up nothing else. A tick."""
         with self.db.transaction() as session:
             logs.end_of_the_gone(session, self.clock())
         found = self._found(clouds)
-        self._under_way = {k: f for k, f in self._under_way.items() if not f.done()}
-        archives = self._archives_of(found.keys() - self._under_way.keys())
-        begun = {
-            key: self._pool.submit(self._collect_of, archive, found[key])
-            for key, archive in archives.items()
+        servers = {
+            key: self._server_of(archive, found[key])
+            for key, archive in self._archives_of(found.keys()).items()
         }
-        self._under_way |= begun
-        done, _ = wait(begun.values(), timeout=self.patience_seconds)
+        begun: list[list[Future[bool]]] = []
+        for pool, under_way, work in (
+            (self._fetching, self._logs_under_way, self._fetch),
+            (self._basing, self._bases_under_way, self._take_base),
+        ):
+            for key in [key for key, future in under_way.items() if future.done()]:
+                del under_way[key]
+            free = servers.keys() - under_way.keys()
+            futures = {key: pool.submit(self._tried, work, servers[key]) for key in sorted(free)}
+            under_way.update(futures)
+            begun.append(list(futures.values()))
+        fetched, bases = begun
+        done, _ = wait([*fetched, *bases], timeout=self.patience_seconds)
         self._remove_ended()
-        return sum(future.result() for future in done)
+        return sum(future.result() for future in fetched if future in done)
 
     def join(self) -> None:
         """Until nothing is under way."""
-        wait(self._under_way.values())
+        wait([*self._logs_under_way.values(), *self._bases_under_way.values()])
+
+    def _server_of(self, archive: LogArchive, opens: OpensLog) -> _Server:
+        chain, turn = archive.chain, self._turns.setdefault(archive.chain, Lock())
+        server_log = opens(f"egov_{chain}", archive.recipient)
+        return _Server(archive, server_log, chain_of(self.settings, archive), turn)
 
     def _found(self, clouds: Mapping[str, Any]) -> dict[Key, OpensLog]:
         """The logs that can be archived now; what cannot and should be says so on its archive."""
@@ -156,50 +187,74 @@ class Archiving:
             return None
         return service.engine_of(resource.spec)
 
-    def _collect_of(self, archive: LogArchive, opens: OpensLog) -> bool:
-        server_log = opens(f"egov_{archive.chain}", archive.recipient)
+    def _tried(self, work: Callable[[_Server], bool], server: _Server) -> bool:
+        """What comes of it is noted on the archive."""
+        archive = server.archive
         try:
             self._check_room()
-            reached_at = self._bring_up(archive, server_log)
+            done = work(server)
         except LogLost as lost:
             log.warning("log of %s: %s; a new chain begins", archive.server, lost.params["reason"])
             self._note(archive, error=str(lost.params["reason"]), ended_at=self.clock())
             with suppress(CloudUnavailable):  # a lost slot is of no more use to anybody
-                server_log.end()
+                server.log.end()
             return False
         except (CloudUnavailable, CloudRefused, OSError) as error:
             params = error.params if isinstance(error, DomainError) else {}
-            reason = str(params.get("reason", error))
+            reason = str(params.get("reason", error))[:2000]
             log.warning("log of %s: %s", archive.server, reason)
-            self._note(archive, error=reason[:2000])
+            if work == self._take_base:
+                self._without_base[archive.chain] = reason
+            self._note(archive, error=reason)
             return False
-        chain = chain_of(self.settings, archive)
-        oldest_at = min((base.ended_at for base in chain.bases()), default=None)
-        self._note(
-            archive,
-            reached_at=reached_at,
-            oldest_at=oldest_at,
-            size_bytes=chain.size_bytes(),
-            error="",
-        )
+        return done
+
+    def _fetch(self, server: _Server) -> bool:
+        """The log up to now; what no moment needs any more goes."""
+        chain, now = server.chain, self.clock()
+        with server.turn:
+            reached_at = self._received(server)
+            for old in log_rules.needless_bases(chain.bases(), now, self._keep):
+                chain.remove_base(old)
+            for segment in log_rules.needless_segments(chain.bases(), chain.segments()):
+                chain.remove_segment(segment)
+            self._note_reached(server, reached_at)
         return True
 
-    def _bring_up(self, archive: LogArchive, server_log: ServerLog) -> datetime:
-        chain, now, base = chain_of(self.settings, archive), self.clock(), None
-        if archive.reached_at is None:
-            server_log.begin()
-        if log_rules.wants_base(chain.bases(), now):
-            name = f"{now:%Y%m%dT%H%M%S}"
-            taken = server_log.take_base(chain.base(name))
-            base = Base(name, taken.first_segment, taken.ended_at)
-        reached_at = server_log.receive(chain.spool, chain.wal)
-        if base is not None:  # the log up to its end is there now
-            chain.note_base(base)
-        for old in log_rules.needless_bases(chain.bases(), now, self._keep):
-            chain.remove_base(old)
-        for segment in log_rules.needless_segments(chain.bases(), chain.segments()):
-            chain.remove_segment(segment)
-        return reached_at
+    def _take_base(self, server: _Server) -> bool:
+        """A base, which counts once the log up to its end is there. A big one takes hours, in which
+        the log is fetched as ever: a server keeps only so much of it."""
+        chain, now = server.chain, self.clock()
+        if not log_rules.wants_base(chain.bases(), now):
+            return False
+        with server.turn:
+            self._begun(server)
+        name = f"{now:%Y%m%dT%H%M%S}"
+        taken = server.log.take_base(chain.base(name))
+        with server.turn:
+            reached_at = self._received(server)
+            chain.note_base(Base(name, taken.first_segment, taken.ended_at))
+            self._without_base.pop(server.archive.chain, None)
+            self._note_reached(server, reached_at)
+        return True
+
+    def _begun(self, server: _Server) -> None:
+        if server.archive.reached_at is None:
+            server.log.begin()
+
+    def _received(self, server: _Server) -> datetime:
+        self._begun(server)
+        return server.log.receive(server.chain.spool, server.chain.wal)
+
+    def _note_reached(self, server: _Server, reached_at: datetime) -> None:
+        bases = server.chain.bases()
+        self._note(
+            server.archive,
+            reached_at=reached_at,
+            oldest_at=min((base.ended_at for base in bases), default=None),
+            size_bytes=server.chain.size_bytes(),
+            error=self._without_base.get(server.archive.chain, ""),
+        )
 
     def _archives_of(self, keys: Collection[Key]) -> dict[Key, LogArchive]:
         """The chains that go on, and a new one for each server that has none."""

@@ -32,6 +32,9 @@ class Servers:
     #: What fetching the log comes to, by server; `waits`: for how long it does not come to an end.
     trouble: dict[str, list[Exception]] = field(default_factory=dict)
     waits: dict[str, Event] = field(default_factory=dict)
+    #: The same of its base.
+    no_base: dict[str, list[Exception]] = field(default_factory=dict)
+    big: dict[str, Event] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
     segment: int = 0
 
@@ -65,12 +68,17 @@ class ServerLog:
     recipient: str
 
     def begin(self) -> None:
-        self.servers.begun.append(self.slot)
+        if self.slot not in self.servers.begun:
+            self.servers.begun.append(self.slot)
 
     def end(self) -> None:
         self.servers.begun.remove(self.slot)
 
     def take_base(self, into: Path) -> BaseTaken:
+        if self.server in self.servers.big:
+            self.servers.big[self.server].wait(60)
+        if self.servers.no_base.get(self.server):
+            raise self.servers.no_base[self.server].pop()
         write(into, self.recipient)
         return BaseTaken(self._segment(), self.servers.clock())
 

@@ -23,8 +23,6 @@ from tests.functional.archived import SHARED_SERVER, Servers, archive, archives
 from tests.functional.depot import Depot, written
 from tests.functional.test_ui_pages import lint, sign_in
 
-FROM_0001 = "000000010000000000000001"
-
 
 @pytest.fixture
 def servers(depot: Depot) -> Servers:
@@ -61,7 +59,7 @@ def test_a_moment_is_taken_out_as_a_backup_of_then(depot: Depot, servers: Server
     assert past["moment"] == moment.isoformat()
     identity = pyrage.x25519.Identity.from_str(past["identity"])
     assert pyrage.decrypt(Path(past["base"]).read_bytes(), [identity]) == b"log"
-    assert (Path(past["wal"]) / f"{FROM_0001}.age").is_file()
+    assert list(Path(past["wal"]).glob("*.age"))
     depot.control_plane.delivery.complete(run, written(run, moment))
     (backup,) = depot.backups(resource_id)
     assert (backup.number, backup.kind, backup.taken_at) == (number, "moment", moment)

@@ -15,7 +15,7 @@ import pytest
 from controlplane.app import create_app
 from controlplane.backups.logs import chain_of
 from controlplane.delivery import Run
-from controlplane.errors import CloudUnavailable, InvalidInput, LogLost
+from controlplane.errors import CloudRefused, CloudUnavailable, InvalidInput, LogLost
 from controlplane.reports.backups import moments_of, to_attend
 from tests.functional.archived import SHARED_SERVER, Cluster, Servers, archive, archives
 from tests.functional.depot import Depot, open_depot, written
@@ -127,7 +127,7 @@ def test_one_that_does_not_answer_or_takes_long_holds_up_no_other(
 ) -> None:
     dead, slow, fine = own(depot), own(depot), own(depot)
     archiving = depot.control_plane.archiving
-    cluster.trouble[dead] = [CloudUnavailable(reason="timeout expired")]
+    cluster.trouble[dead] = [CloudUnavailable(reason="timeout expired") for _ in range(2)]
     cluster.waits[slow] = Event()
     archiving.patience_seconds = 0.2
     assert archive(depot, kubernetes=cluster) == 1
@@ -140,6 +140,38 @@ def test_one_that_does_not_answer_or_takes_long_holds_up_no_other(
     archiving.join()
     assert archive(depot, kubernetes=cluster) == 3
     assert len(archives(depot)) == 3
+
+
+def test_while_a_big_base_is_taken_the_log_is_fetched_as_ever(
+    depot: Depot, cluster: Cluster
+) -> None:
+    resource_id, archiving = own(depot), depot.control_plane.archiving
+    cluster.big[resource_id] = Event()
+    archiving.patience_seconds = 0.2
+    for minute in range(2):
+        depot.city.clock.advance(minutes=5)
+        assert archive(depot, kubernetes=cluster) == 1, minute
+        (found,) = archives(depot)
+        assert (found.reached_at, found.oldest_at) == (depot.city.clock(), None)
+    assert moments_of_(depot, resource_id) is None
+    cluster.big.pop(resource_id).set()
+    archiving.join()
+    assert moments_of_(depot, resource_id) is not None
+    folder = chain_of(depot.control_plane.settings, found).folder
+    assert len(list(folder.glob("base/*.json"))) == 1
+
+
+def test_a_base_that_fails_is_told_until_there_is_one_though_the_log_is_fetched(
+    depot: Depot, cluster: Cluster
+) -> None:
+    resource_id = own(depot)
+    cluster.no_base[resource_id] = [CloudRefused(reason="no room for it") for _ in range(2)]
+    for _ in range(2):
+        assert archive(depot, kubernetes=cluster) == 1
+        assert stalled(depot) == ["no room for it"]
+    assert archive(depot, kubernetes=cluster) == 1
+    assert stalled(depot) == []
+    assert moments_of_(depot, resource_id) is not None
 
 
 def test_a_cluster_that_does_not_answer_is_told_of_what_stands_there(
