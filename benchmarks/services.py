@@ -36,7 +36,7 @@ from tests.lab.engine_clients import Access, broker, cache, mariadb
 from tests.lab.engineers import Engineer
 from tests.lab.servers.shared_roles import Instance, plan_of
 
-TIMES = 5
+TIMES = 3
 PLAY_BOUND, SHARED_BOUND_S, CLUSTER_BOUND_S = 1.3, 8.0, 25.0
 BY_HAND = "by-hand-12345"
 
