@@ -25,7 +25,7 @@ from openstack.connection import Connection
 
 from lab import settings
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 # The SDK warns of its own future at every connection and every object.
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
