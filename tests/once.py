@@ -18,13 +18,18 @@ from sqlalchemy.engine import Engine
 from werkzeug.routing import Rule
 
 import controlplane.app
-from controlplane.catalogue.loader import load_catalogue
+from controlplane.catalogue import loader
 from controlplane.catalogue.versions import Catalogue
+from controlplane.declarations import Document
 
 _create_engine = sa.create_engine
 _first_engines: dict[tuple[str, str], Engine] = {}
 _compile_builder = Rule._compile_builder
 _builders: dict[tuple[Any, ...], Callable[..., Any]] = {}
+_read_document = loader.read_document
+_documents: dict[tuple[str, bytes], tuple[Document | None, list[str]]] = {}
+#: What the loader asks of a declaration alone, wherever it lies.
+_CHECKS = ("check_against", "_service_problems", "_form_problems", "_expression_problems")
 
 
 def share() -> None:
@@ -32,6 +37,9 @@ def share() -> None:
     sa.create_engine = create_engine
     controlplane.app.load_catalogue = catalogue_of
     Rule._compile_builder = builder_of
+    loader.read_document = read_document
+    for name in _CHECKS:
+        setattr(loader, name, checked_once(getattr(loader, name)))
 
 
 def create_engine(url: Any, **options: Any) -> Engine:
@@ -61,4 +69,28 @@ def catalogue_of(services_dir: Path, absent_engines: Iterable[str] = ()) -> Cata
 
 @cache
 def _catalogue(services_dir: Path, absent: frozenset[str], _state: tuple[Any, ...]) -> Catalogue:
-    return load_catalogue(services_dir, absent)
+    return loader.load_catalogue(services_dir, absent)
+
+
+def read_document(path: Path, root: Path) -> tuple[Document | None, list[str]]:
+    """As the loader's own; what says the same under the same name is the same document, in
+    whichever copy of the catalogue it lies."""
+    if not path.exists():
+        return _read_document(path, root)
+    key = (str(path.relative_to(root)), path.read_bytes())
+    if key not in _documents:
+        _documents[key] = _read_document(path, root)
+    return _documents[key]
+
+
+def checked_once(check: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """The same answer for the same document; `_documents` keeps each, so that none takes the
+    identity of another."""
+    answers: dict[int, list[str]] = {}
+
+    def checked(document: Document, *others: Any) -> list[str]:
+        if id(document) not in answers:
+            answers[id(document)] = check(document, *others)
+        return answers[id(document)]
+
+    return checked
