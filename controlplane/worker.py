@@ -210,6 +210,7 @@ class Worker:
             self.delivery.fail(run, "cancelled", cancelled=True)
         elif result.ok:
             self._complete(run, cloud, proof, result)
+            playbook_run.leave()
         elif result.is_broken:
             self.delivery.fail(run, result.error, final=True)
         else:

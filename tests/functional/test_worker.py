@@ -96,6 +96,48 @@ def test_steps_show_while_the_play_runs(workshop: Workshop) -> None:
     assert [state for _, state in workshop.steps()] == ["ok"] * 5
 
 
+#: Comes after the recap, and keeps the run's process until it is let go.
+LINGERS = """
+import pathlib, time
+from ansible.plugins.callback import CallbackBase
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION, CALLBACK_TYPE, CALLBACK_NAME = 2.0, "notification", "lingers"
+
+    def v2_playbook_on_stats(self, stats):
+        while not (pathlib.Path(__file__).parent.parent / "go").exists():
+            time.sleep(0.05)
+"""
+
+
+def linger(workshop: Workshop, playbook: str) -> None:
+    """The run of this playbook keeps its process after its recap until it is let go."""
+    workshop.put(playbook)
+    plugins = workshop.services / "callback_plugins"
+    plugins.mkdir()
+    (plugins / "lingers.py").write_text(LINGERS)
+    workshop.order()
+    workshop.start()
+
+
+@any_database
+def test_a_run_has_ended_well_with_its_recap_though_its_process_lingers(workshop: Workshop) -> None:
+    linger(workshop, "repeats")
+    assert workshop.ended().state == "succeeded"
+    assert workshop.processes_of_plays()
+    (workshop.services / "go").touch()
+    eventually(lambda: not workshop.processes_of_plays())
+
+
+@any_database
+def test_a_run_whose_recap_tells_of_a_failure_ends_with_its_process(workshop: Workshop) -> None:
+    linger(workshop, "fails")
+    eventually(lambda: ("Make the machine", "failed") in workshop.steps())
+    assert workshop.job().state == "running"
+    (workshop.services / "go").touch()
+    assert workshop.ended().state == "failed"
+
+
 @any_database
 def test_a_play_that_fails_is_tried_again_and_then_cleaned_up(workshop: Workshop) -> None:
     workshop.put("fails")
