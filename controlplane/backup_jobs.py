@@ -11,10 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane import audit
+from controlplane.admission.models import Pool
 from controlplane.backups import logs
 from controlplane.backups import service as backups
 from controlplane.backups.models import Backup, RestoreDrill
-from controlplane.backups.rules import CLONE_OF, RESTORE_FROM, BackupKind, BackupState, DrillResult
+from controlplane.backups.rules import (
+    CLONE_OF,
+    RESTORE_FROM,
+    BackupKind,
+    BackupState,
+    DrillResult,
+    cloned_states,
+)
 from controlplane.backups.store import BackupStore
 from controlplane.catalogue.services import Action, BackupPlan, Service
 from controlplane.catalogue.versions import Catalogue
@@ -188,7 +196,7 @@ def _clone_source(session: Session, job: Job) -> tuple[dict[str, Any], str]:
     source = session.scalars(sa.select(Resource).where(Resource.number == number)).first()
     if source is None or resource is None or source.department_id != resource.department_id:
         return {}, f"there is no {number} to clone"
-    if source.state not in BACKED_UP:
+    if source.state not in cloned_states(session.get_one(Pool, source.pool_code).engine):
         return {}, f"{number}, which was to be cloned, is {source.state}"
     return {"source": {"resource_id": source.id, "outputs": source.outputs}}, ""
 

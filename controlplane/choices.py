@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from controlplane.admission import service as admission
 from controlplane.backups.models import Backup
-from controlplane.backups.rules import BackupState
+from controlplane.backups.rules import BackupState, cloned_states
 from controlplane.catalogue.services import Action, Service
 from controlplane.clock import LOCAL_ZONE
 from controlplane.provisioning.models import Resource
@@ -156,7 +156,11 @@ def _my_instances(
 ) -> list[Choice]:
     """The department's resources of the same service whose data can be copied, by their number."""
     rows = _of_department(session, department, zone, (service.code,), RESTING)
-    return [Choice(r.number, f"{r.name}（{r.number}）") for r in rows if service.can_clone(r.spec)]
+    return [
+        Choice(r.number, f"{r.name}（{r.number}）")
+        for r in rows
+        if service.can_clone(r.spec) and r.state in cloned_states(service.engine_of(r.spec))
+    ]
 
 
 def _local(at: datetime | None) -> str:

@@ -166,7 +166,9 @@ class Delivery:
         secrets, missing_key = self._secrets(session, job, action)
         archive, no_archive = self._archive(session, job)
         given, lack = supplies(session, self.settings, self.catalogue, job)
-        login, machine, closed = way_into_machine(session, self.settings, job, self.clock())
+        other_id = job.payload.get("other_id") or archive.get("source", {}).get("resource_id")
+        way_in = way_into_machine(session, self.settings, job, self.clock(), other_id)
+        login, machine, closed = way_in
         lack = lack or closed
         lacking = Refusal(lack, is_final=False) if lack else None
         refusal = (

@@ -70,8 +70,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "This plan cannot restore a backup; choose another",
     ),
     "plan_cannot_clone": (
-        "此套餐不能克隆，请选共享套餐",
-        "This plan cannot clone; choose a shared one",
+        "此套餐不能克隆，请选其他套餐",
+        "This plan cannot clone; choose another",
+    ),
+    "clone_of_other_kind": (
+        "只能在同类套餐间克隆：共享、独享、独享主机",
+        "An instance is cloned to a plan of its own kind only: shared, own server, or machine",
     ),
     "backup_of_other_kind": (
         "共享套餐的备份只能恢复到共享套餐，独享套餐的只能恢复到独享套餐",

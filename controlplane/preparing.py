@@ -119,7 +119,7 @@ def prepare(
     if not stands_on and service.engine_of(spec) in service.absent_engines:
         faults = _not_offered(service.engine_of(spec), faults)
     faults += _restore_faults(session, service, spec)
-    faults += _clone_faults(service, spec)
+    faults += _clone_faults(session, service, spec)
     faults = _base_faults(session, service, spec, faults, ask.form, department)
     faults += _change_faults(service, resource, spec) if resource and not faults else []
     capacity = _capacity(service, spec, faults)
@@ -178,13 +178,18 @@ def _restore_faults(session: Session, service: Service, spec: Mapping[str, Any])
     return [Fault("backup_of_other_kind", RESTORE_FROM)]
 
 
-def _clone_faults(service: Service, spec: Mapping[str, Any]) -> list[Fault]:
-    """A new resource begins with what another has, or a backup, never with both."""
+def _clone_faults(session: Session, service: Service, spec: Mapping[str, Any]) -> list[Fault]:
+    """A new resource begins with what another of its own kind has, or a backup, never with both."""
     if not spec.get(CLONE_OF):
         return []
     if spec.get(RESTORE_FROM):
         return [Fault("clone_or_restore", CLONE_OF)]
-    return [] if service.can_clone(spec) else [Fault("plan_cannot_clone", CLONE_OF)]
+    if not service.can_clone(spec):
+        return [Fault("plan_cannot_clone", CLONE_OF)]
+    source = session.scalars(sa.select(Resource).where(Resource.number == spec[CLONE_OF])).first()
+    if source is None or service.engine_of(source.spec) == service.engine_of(spec):
+        return []
+    return [Fault("clone_of_other_kind", CLONE_OF)]
 
 
 def _not_offered(engine: str, faults: list[Fault]) -> list[Fault]:

@@ -80,18 +80,18 @@ def _changes_what_is_served(job: Job, action: Action | None) -> bool:
 
 
 def way_into_machine(
-    session: Session, settings: Settings, job: Job, now: datetime
+    session: Session, settings: Settings, job: Job, now: datetime, other_id: str | None
 ) -> tuple[Login | None, dict[str, Any], str]:
-    """For what runs on a machine of its own: the way in, `machine` for the run, in an exchange
-    `other_machine` beside it, and what is not there. A destruction needs none: the machine goes
-    with all that is on it."""
+    """For what runs on a machine of its own: the way in, `machine` for the run, `other_machine`
+    beside it of the resource `other_id`, with which it exchanges data or which it is to be a copy
+    of, and what is not there. A destruction needs none: the machine goes with all that is on it."""
     machine_id = spec_of(job).get(MACHINE)
     if job.resource is None or not machine_id or job.action == "retire":
         return None, {}, ""
     login, told, lack = _into(session, settings, machine_id, now)
-    if lack or "other_id" not in job.payload:
+    if lack or other_id is None:
         return login, {"machine": told}, lack
-    other = session.get_one(Resource, job.payload["other_id"])
+    other = session.get_one(Resource, other_id)
     _, other_told, lack = _into(session, settings, other.spec[MACHINE], now)
     return login, {"machine": told, "other_machine": other_told}, lack
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 
 from controlplane.clock import LOCAL_ZONE
+from controlplane.engines import KUBERNETES
+from controlplane.provisioning.rules import ResourceState
 
 #: The field of a form that names a backup to restore, where a service's form has one.
 RESTORE_FROM = "restore_from"
@@ -70,6 +72,13 @@ def next_moment(now: datetime, daily_at: str) -> datetime:
 
 def retained_until(finished_at: datetime, keep_days: int) -> datetime:
     return finished_at + timedelta(days=keep_days)
+
+
+def cloned_states(engine: str) -> tuple[ResourceState, ...]:
+    """Those in which data are copied: in the cluster a suspended server does not run."""
+    if engine == KUBERNETES:
+        return (ResourceState.ACTIVE,)
+    return ResourceState.ACTIVE, ResourceState.STOPPED
 
 
 def quarter_of(at: datetime) -> tuple[int, int]:

@@ -202,10 +202,11 @@ class Service:
         return plan is not None and self.engine_of(spec) in plan.moments
 
     def can_clone(self, spec: Mapping[str, Any]) -> bool:
-        """Whether what a spec's plan makes may begin as a copy of another, or be copied: within one
-        server, that which this service's plans share."""
-        is_shared = self.engine_of(spec) == self.engine
-        return is_shared and self.backups_of(spec) is not None
+        """Whether what a spec's plan makes may begin as a copy of another, or be copied: what is
+        backed up, for it is read in the same way."""
+        return (
+            self._field_of_source("my_instances") is not None and self.backups_of(spec) is not None
+        )
 
     def disk_of(self, spec: Mapping[str, Any]) -> DiskPlan | None:
         """How what a spec's plan makes is measured and held to it; None where it is not."""

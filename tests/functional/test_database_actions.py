@@ -15,6 +15,7 @@ from controlplane.credentials.models import Credential
 from controlplane.errors import InvalidInput, NotFound, StateConflict
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Resource
+from controlplane.provisioning.rules import ResourceState
 from tests.functional.api_fixtures import make_api
 from tests.functional.depot import Depot
 from tests.functional.test_ui_pages import lint, sign_in
@@ -251,6 +252,28 @@ def test_what_cannot_be_cloned_is_named(depot: Depot) -> None:
     assert codes("zhaoguodong", clone_of=number) == [("clone_of", "field_choice")]
     both = {"clone_of": number, "restore_from": backup}
     assert codes("limin", **both) == [("clone_of", "clone_or_restore")]
+
+
+def test_in_the_cluster_only_what_runs_is_offered_to_be_cloned(depot: Depot) -> None:
+    """A shared one is copied though it is suspended; a suspended server does not run."""
+    shared, own = depot.database(), depot.database()
+    with depot.control_plane.db.transaction() as session:
+        row = session.get_one(Resource, own)
+        row.spec = {**row.spec, "plan": {**row.spec["plan"], "engine": "kubernetes"}}
+
+    def offered() -> list[str]:
+        person = depot.city.person("limin")
+        form = {"system_name": "低保", "plan": "small", "database_name": "dibao"}
+        asked = Ask("postgresql", "provision", "internet", form)
+        prepared = depot.control_plane.pipeline.prepare(person, asked)
+        return [choice.value for choice in prepared.choices["clone_of"]]
+
+    numbers = [depot.resource(each).number for each in (shared, own)]
+    assert offered() == numbers
+    with depot.control_plane.db.transaction() as session:
+        for each in (shared, own):
+            session.get_one(Resource, each).state = ResourceState.STOPPED
+    assert offered() == numbers[:1]
 
 
 def test_a_source_that_has_gone_meanwhile_ends_the_order(depot: Depot) -> None:

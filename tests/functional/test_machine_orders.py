@@ -293,6 +293,22 @@ def test_two_that_exchange_their_data_are_both_reached(city: City) -> None:
     assert other["admin_password"] != run.extravars["machine"]["admin_password"]
 
 
+@pytest.mark.parametrize("service", IMAGES)
+def test_a_clone_is_told_how_to_get_into_its_source_too(city: City, service: str) -> None:
+    source_id, source_machine_id = delivered(city, service)
+    request_id = order(city, service, clone_of=read(city, source_id).number)
+    city.decide("zhangjing", request_id)
+    built = claim(city, "provision", "vm")
+    assert "source" not in built.extravars
+    assert "other_machine" not in built.extravars
+    city.control_plane.delivery.complete(built, BUILT)
+    run = claim(city, "provision", service)
+    assert run.extravars["source"]["resource_id"] == source_id
+    other, own = run.extravars["other_machine"], run.extravars["machine"]
+    assert other["resource_id"] == source_machine_id
+    assert other["admin_password"] != own["admin_password"]
+
+
 def test_the_log_of_each_is_archived_as_its_machines_administrator(
     city: City, tmp_path: Path
 ) -> None:

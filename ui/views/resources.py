@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, render_template, request
 
-from controlplane.backups.rules import CLONE_OF
+from controlplane.backups.rules import cloned_states
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
 from controlplane.certificate_jobs import SERVED
@@ -187,8 +187,8 @@ def can_clone(resource: Resource) -> bool:
     service = control_plane().catalogue.get(resource.service)
     return (
         service is not None
-        and CLONE_OF in service.properties
         and service.can_clone(resource.spec)
+        and resource.state in cloned_states(service.engine_of(resource.spec))
         and can(resource, "request.create")
     )
 

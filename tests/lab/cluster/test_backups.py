@@ -149,6 +149,10 @@ def test_a_server_of_its_own_is_backed_up_restored_exchanged_and_proven(own: Own
     assert (last.kind, last.state) == ("last", "kept")
     again = own.delivered(restore_from=last.number)
     assert own.total(again) == before
+    copy = own.delivered(clone_of=city.resource(again).number)
+    assert own.total(copy) == before
+    own.ask(copy, "DELETE FROM household")
+    assert own.total(again) == before
 
 
 def archives(city: KubernetesCity) -> dict[str, LogArchive]:

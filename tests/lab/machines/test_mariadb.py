@@ -153,6 +153,11 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     holders.work()
     dedicated.end_with_a_last_backup(city, fresh.id)
 
+    asked = dedicated.order(city, "mariadb", clone_of=city.resource(database.id).number)
+    copy = Database(city, city.fulfilled(asked), tmp_path)
+    assert copy.ask(total) == before
+    dedicated.end_with_a_last_backup(city, copy.id)
+
 
 def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
     city: LiveCity, database: Database, holders: Holders

@@ -158,6 +158,13 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_proven_and_had_as
     assert fresh.ask(total) == before, "what was there at the moment, on the other machine"
     dedicated.end_with_a_last_backup(city, fresh.id)
 
+    database.ask("UPDATE household SET note = 'found'")
+    now = database.ask(total)
+    asked = dedicated.order(city, "postgresql", clone_of=city.resource(database.id).number)
+    copy = Database(city, city.fulfilled(asked), tmp_path)
+    assert copy.ask(total) == now
+    dedicated.end_with_a_last_backup(city, copy.id)
+
 
 def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
     city: LiveCity, database: Database, holders: Holders

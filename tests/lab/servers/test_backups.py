@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
@@ -104,6 +105,28 @@ def test_a_restore_in_place_keeps_what_was_there_as_a_backup(
     assert newest_job(city, "restore").state == "succeeded", city.told()
     assert way.total(source) == before
     assert backups(city, source)[-1].manifest["tables"][engine.in_manifest]["rows"] == 0
+
+
+def test_a_clone_has_every_row_while_its_source_is_in_use_and_backed_up(
+    city: SharedCity, engine: Backed, source: str, way: Way, inventory: Path
+) -> None:
+    before = way.total(source)
+    number = city.resource(source).number
+    copies = [order(city, service=engine.service, clone_of=number) for _ in range(2)]
+    backup(city, source)
+    first, second = [city.fulfilled(request_id) for request_id in copies]
+    assert way.total(first) == way.total(second) == before
+    assert way.ask(first, "SELECT count(*) FROM all_of_it") == before_count(before)
+    way.ask(first, "DELETE FROM household")
+    assert way.total(source) == way.total(second) == before
+    assert not [name for name in engine.left_on(inventory) if "clone" in name or "dump" in name]
+    for each in (first, second):
+        city.control_plane.operations.retire_now(city.person("chengang"), each, NAME)
+    ended(city)
+
+
+def before_count(total: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return [(total[0][0],)]
 
 
 def test_a_broken_archive_or_a_wrong_key_is_refused_before_anything_is_touched(

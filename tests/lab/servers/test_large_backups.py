@@ -63,6 +63,12 @@ def test_a_million_rows_come_back_every_one(
     fresh = city.fulfilled(asked)
     record_property("order_to_restored_s", round(time.monotonic() - began, 1))
     assert way.total(fresh) == before
+    began = time.monotonic()
+    asked = order(city, service=engine.service, clone_of=city.resource(fresh).number)
+    settled(city)
+    copy = city.fulfilled(asked)
+    record_property("order_to_cloned_s", round(time.monotonic() - began, 1))
+    assert way.total(copy) == before
     record_property("archive_mib", round(taken.size_bytes / (1 << 20), 1))
     record_property("recovery_time_s", drill.recovery_time_seconds)
     record_property("recovery_point_s", drill.recovery_point_seconds)

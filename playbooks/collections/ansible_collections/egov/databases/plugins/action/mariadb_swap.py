@@ -22,5 +22,4 @@ class ActionModule(MariaDBAction):
 
     def act(self, server: MariaServer, wanted: Json, given: Mapping[str, Any]) -> tuple[bool, Json]:
         left, right = Place.of(wanted["left"]), Place.of(wanted["right"])
-        other = MariaServer.of(self._templar.template(self.variables["service_other"]))
-        return swap((server, left), (other, right), given["job_number"]), {}
+        return swap((server, left), (self.other(server), right), given["job_number"]), {}

@@ -30,6 +30,7 @@ class ActionModule(DatabaseAction):
             if is_exchanged(connection, wanted["database"], given["job_number"]):
                 return False, {}  # an earlier try of this job has come further than this
         into, password = wanted["into"], given["secrets"]["password"]
-        cloned = clone(server, wanted["source"], into, wanted["owner"], wanted["account"], password)
+        to = (into, wanted["owner"], wanted["account"], password, server)
+        cloned = clone(self.other(server), wanted["source"], *to)
         accept(cloned, lambda: drop_scratch(server, [into], []), "the copy is not what was copied")
         return True, {"rows": cloned.rows, "seconds": round(cloned.seconds, 2)}

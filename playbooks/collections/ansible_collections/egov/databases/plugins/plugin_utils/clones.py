@@ -1,4 +1,5 @@
-"""A copy of one database in another of the same server: dumped, loaded and compared in one snapshot, on no disk between."""
+"""A copy of one database in another, on the same server or on another: dumped, loaded and compared in one snapshot, on no disk
+between."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from ansible_collections.egov.databases.plugins.plugin_utils.archives import (
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.manifests import (
     Restored,
+    check_room,
     differences,
     rows_of,
 )
@@ -25,6 +27,7 @@ from ansible_collections.egov.databases.plugins.plugin_utils.restores import (
     loading,
     make_anew,
     measured,
+    used_bytes,
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.servers import Server
 
@@ -38,15 +41,16 @@ def clone(
     owner: str,
     account: str,
     password: str,
-    target: Server | None = None,
+    target: Server,
 ) -> Restored:
-    """Makes `database` anew, owned by `owner`, with what `source` has now, loaded as `account`; on another server where
-    `target` says so.
+    """Makes `database` anew on `target`, owned by `owner`, with what `source` has now on `server`, loaded as `account`.
 
-    Errors: ArchiveError with the last words of the program that failed.
+    Errors: ArchiveError with the last words of the program that failed, or where there is no room.
     """
     started = time.monotonic()
-    target = target or server
+    with server.connect(source) as connection:
+        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    check_room(target.disk_gib, used_bytes(target), int(row[0]) if row else 0)
     make_anew(target, database, owner, account)
     with server.connect(source) as connection:
         prepare(connection)

@@ -36,6 +36,12 @@ class DatabaseAction(ActionBase):
         """Do it; (whether anything was changed, what the play may report)."""
         raise NotImplementedError
 
+    def other(self, server: Any) -> Any:
+        """The second server of the play, as `service_other` names it; without it the first again."""
+        if "service_other" not in self.variables:
+            return server
+        return self.SERVER.of(self._templar.template(self.variables["service_other"]))
+
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         variables = self.variables = task_vars or {}
         result = super().run(tmp, variables)

@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,26 +65,22 @@ def dumper_of(database: str) -> str:
 
 def back_up(server: MariaServer, database: str, archive: Any) -> dict[str, Any]:
     """Writes the archive; what the play reports of it. Errors: ArchiveError."""
-    with dumping(server, database) as dumper, _unchanged(server, database) as (locking, reading):
-        names = reading.names(ALL_NAMES, database)
-        ((charset, collation),) = reading.run(PLACE, database)
+    with (
+        dumping(server, database, dumper_of(database)) as dumper,
+        unchanged(server, database) as still,
+    ):
+        ((charset, collation),) = still.reading.run(PLACE, database)
         taken_at = datetime.now(UTC)
-
-        def let_go(is_over: IsOver) -> None:
-            _wait_for_begin(locking, dumper.user, is_over)
-            locking.run("UNLOCK TABLES")
-            _lock(locking, database, locking.names(NOT_IN_ANY_SNAPSHOT, database))
-
         written = write_archive(
             Path(archive["path"]),
             archive["recipient"],
-            [*mariadb_dump(dumper), database, "--", *names],
+            still.dump(dumper),
             dumper.environment(),
             archive["reserve_mib"] * MIB,
-            let_go,
+            lambda is_over: still.let_go(dumper.user, is_over),
         )
-        measured = measure(reading, database)
-        ((version, size),) = reading.run(f"SELECT VERSION(), ({SIZE})", database)
+        measured = measure(still.reading, database)
+        ((version, size),) = still.reading.run(f"SELECT VERSION(), ({SIZE})", database)
     return {
         "taken_at": taken_at.isoformat(),
         "size_bytes": written.size_bytes,
@@ -118,9 +115,9 @@ def mariadb_dump(server: MariaServer) -> list[str]:
 
 
 @contextmanager
-def dumping(server: MariaServer, database: str) -> Iterator[MariaServer]:
-    """The server as an account that dumps the database, and is gone afterwards."""
-    name, password = dumper_of(database), secrets.token_urlsafe(24)
+def dumping(server: MariaServer, database: str, name: str) -> Iterator[MariaServer]:
+    """The server as an account of that name that dumps the database, and is gone afterwards."""
+    password = secrets.token_urlsafe(24)
     make_account(server, name, password)
     with server.connect() as session:
         rights = "SELECT, LOCK TABLES, SHOW VIEW, TRIGGER, EVENT"
@@ -132,17 +129,36 @@ def dumping(server: MariaServer, database: str) -> Iterator[MariaServer]:
             session.run(f"DROP USER IF EXISTS {account(name)}")
 
 
+@dataclass(frozen=True)
+class Still:
+    """A database as it is at one moment: `locking` holds its tables locked, `reading` has begun to read them as they are. What
+    the second has looked at cannot be emptied, altered or dropped until it ends."""
+
+    database: str
+    locking: Session
+    reading: Session
+
+    def dump(self, dumper: MariaServer) -> list[str]:
+        """The command that writes all that is in it."""
+        names = self.reading.names(ALL_NAMES, self.database)
+        return [*mariadb_dump(dumper), self.database, "--", *names]
+
+    def let_go(self, user: str, is_over: IsOver) -> None:
+        """Once `user` has begun to dump, who writes waits no more; tables that no snapshot holds stay locked."""
+        _wait_for_begin(self.locking, user, is_over)
+        self.locking.run("UNLOCK TABLES")
+        _lock(self.locking, self.database, self.locking.names(NOT_IN_ANY_SNAPSHOT, self.database))
+
+
 @contextmanager
-def _unchanged(server: MariaServer, database: str) -> Iterator[tuple[Session, Session]]:
-    """(a session that holds the tables locked, one that has begun to read them as they are). What the second has looked at
-    cannot be emptied, altered or dropped until it ends."""
+def unchanged(server: MariaServer, database: str) -> Iterator[Still]:
     with server.connect(database) as locking, server.connect(database) as reading:
         _lock(locking, database, tables_of(locking, database))
         reading.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reading.run("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         for table in tables_of(reading, database):
             reading.run(f"SELECT 1 FROM {quoted(database, table)} LIMIT 0")  # noqa: S608 - quoted
-        yield locking, reading
+        yield Still(database, locking, reading)
         reading.run("COMMIT")
 
 

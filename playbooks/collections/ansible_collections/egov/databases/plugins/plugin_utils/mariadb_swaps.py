@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
-from ansible_collections.egov.databases.plugins.plugin_utils.archives import (
-    BLOCK_BYTES,
-    ArchiveError,
-    last_words,
-)
 from ansible_collections.egov.databases.plugins.plugin_utils.manifests import (
     Restored,
     accept,
@@ -21,9 +12,11 @@ from ansible_collections.egov.databases.plugins.plugin_utils.manifests import (
     differences,
     rows_of,
 )
+from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_clones import pass_on
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_dumps import (
     PLACE,
     SIZE,
+    dumper_of,
     dumping,
     mariadb_dump,
 )
@@ -36,8 +29,6 @@ from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_exchanges i
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_measures import measure
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_restores import (
-    Anonymous,
-    loading,
     make_anew,
     used_bytes,
 )
@@ -92,7 +83,9 @@ def _copy(source: End, target: End) -> None:
     _tidy(target)
     make_account(server, loader, password)
     make_anew(server, _beside(place), loader, {"charset": charset, "collation": collation})
-    _pass_on(from_server, database, server.as_account(loader, password), _beside(place))
+    with dumping(from_server, database, dumper_of(database)) as dumper:
+        dump, by = [*mariadb_dump(dumper), database], server.as_account(loader, password)
+        pass_on(dump, dumper, database, by, _beside(place))
     with from_server.connect() as session:
         expected = measure(session, database)
     with server.connect() as session:
@@ -100,41 +93,6 @@ def _copy(source: End, target: End) -> None:
     seconds, different = time.monotonic() - started, differences(expected, found)
     copied = Restored(rows_of(found), seconds, different)
     accept(copied, lambda: None, "the copy is not what was copied")
-
-
-def _pass_on(source: MariaServer, database: str, loader: MariaServer, into: str) -> None:
-    with (
-        dumping(source, database) as dumper,
-        tempfile.TemporaryFile() as dump_said,
-        tempfile.TemporaryFile() as load_said,
-        subprocess.Popen(
-            [*mariadb_dump(dumper), database],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=dump_said,
-            env={**os.environ, **dumper.environment()},
-        ) as reading,
-        subprocess.Popen(
-            loading(loader, into),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=load_said,
-            env={**os.environ, **loader.environment()},
-        ) as writing,
-    ):
-        assert reading.stdout
-        assert writing.stdin
-        through = Anonymous(writing.stdin, database)
-        try:
-            while block := reading.stdout.read(BLOCK_BYTES):
-                through.write(block)
-            through.close()
-        except BrokenPipeError:  # it has said why
-            reading.kill()
-        for process, said in ((writing, load_said), (reading, dump_said)):
-            if process.wait():
-                name = Path(str(process.args[0])).name  # type: ignore[index]
-                raise ArchiveError(f"{name} failed: {last_words(said) or process.returncode}")
 
 
 def _tidy(end: End) -> None:

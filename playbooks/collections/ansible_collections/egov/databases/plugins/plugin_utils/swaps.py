@@ -16,8 +16,7 @@ from ansible_collections.egov.databases.plugins.plugin_utils.exchanges import (
     is_exchanged,
     open_again,
 )
-from ansible_collections.egov.databases.plugins.plugin_utils.manifests import accept, check_room
-from ansible_collections.egov.databases.plugins.plugin_utils.restores import used_bytes
+from ansible_collections.egov.databases.plugins.plugin_utils.manifests import accept
 from ansible_collections.egov.databases.plugins.plugin_utils.scratch import (
     drop_scratch,
     make_scratch_role,
@@ -76,9 +75,6 @@ def _close(end: End) -> None:
 def _copy(source: End, target: End) -> None:
     (from_server, from_place), (server, place) = source, target
     loader, password = _loader(place), secrets.token_urlsafe(24)
-    with from_server.connect(from_place.database) as connection:
-        row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
-    check_room(server.disk_gib, used_bytes(server), int(row[0]) if row else 0)
     _tidy(target)
     make_scratch_role(server, loader, password)
     with server.connect() as connection:
