@@ -234,7 +234,7 @@ class Archiving:
         with server.turn:
             reached_at = self._received(server)
             chain.note_base(Base(name, taken.first_segment, taken.ended_at))
-            self._without_base.pop(server.archive.chain, None)
+            self._without_base[server.archive.chain] = taken.lacks
             self._note_reached(server, reached_at)
         return True
 

@@ -38,8 +38,9 @@ from controlplane.provisioning.rules import LIVE_STATES, UNFINISHED, JobState, R
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
 
+EXCHANGE = "exchange"
 #: Kinds of actions whose ends are told here.
-KINDS = ("backup", "restore", "exchange", "drill")
+KINDS = ("backup", "restore", EXCHANGE, "drill")
 #: States in which a resource is backed up and drilled.
 BACKED_UP = (ResourceState.ACTIVE, ResourceState.STOPPED)
 
@@ -147,7 +148,7 @@ def enqueue_destruction(
 def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[dict[str, Any], str]:
     """`archive` for the play of a claimed job, where it is about one, or the `source` that it
     clones; or why it cannot run."""
-    if kind == "exchange":
+    if kind == EXCHANGE:
         return {}, _hold_other(session, job)
     safety_id = job.payload.get("safety_backup_id")
     goes_ahead = safety_id and not job.payload.get("revert")
@@ -179,16 +180,39 @@ def begin(session: Session, settings: Settings, job: Job, kind: str) -> tuple[di
 def _past(session: Session, settings: Settings, job: Job) -> tuple[dict[str, Any], str]:
     moment = datetime.fromisoformat(job.payload["moment"])
     archive = logs.archive_of(session, job.resource) if job.resource else None
-    if archive is None:
+    if archive is None or job.resource is None:
         return {}, "the log of its server is not archived any more"
     keyring = Keyring(settings.credential_keys)
     try:
-        past = logs.to_go_back(archive, settings, keyring, moment)
+        databases = _databases_of(session, job.resource)
+        past = logs.to_go_back(archive, settings, keyring, moment, databases)
     except ConfigurationMissing as missing:
         return {}, f"this deployment lacks {missing.params['what']}"
     if past is None:
         return {}, f"the log archive goes back to {archive.oldest_at} only"
     return past, ""
+
+
+def _databases_of(session: Session, resource: Resource) -> list[str]:
+    """The resource's own, first, and all with which it may have changed data on their server, one
+    after the other: what was in one is in the other since."""
+    pairs = session.execute(
+        sa.select(Job.resource_id, Job.payload)
+        .join(Resource, Resource.id == Job.resource_id)
+        .where(
+            Job.action == EXCHANGE,
+            Resource.department_id == resource.department_id,
+            Resource.pool_code == resource.pool_code,
+        )
+    ).all()
+    edges = [{one, payload["other_id"]} for one, payload in pairs]
+    found = [resource.id]
+    for each in found:
+        met = {other for edge in edges if each in edge for other in edge}
+        found += sorted(met.difference(found))
+    rows = session.scalars(sa.select(Resource).where(Resource.id.in_(found)))
+    names = {row.id: row.outputs.get("database") for row in rows}
+    return [name for each in found if (name := names[each])]
 
 
 def _clone_source(session: Session, job: Job) -> tuple[dict[str, Any], str]:
@@ -267,7 +291,7 @@ def fail(
         drill = session.get_one(RestoreDrill, job.payload["drill_id"])
         backups.fail_drill(drill, error, now)
         _note(session, "restore_not_proven", resource, now, reason=error[:200])
-    elif kind == "exchange":
+    elif kind == EXCHANGE:
         _free_other(session, job)
 
 

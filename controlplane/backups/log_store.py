@@ -2,12 +2,13 @@
 
 A chain is a row of base backups and log without a gap; `base/` and `wal/` hold files of the age
 format, `spool/` what was received and is not encrypted yet. A base counts once its `.json` is
-there.
+there. It is one file of a PostgreSQL, and of a MariaDB a folder with one for each database.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from pathlib import Path
 from controlplane.backups.log_rules import Base
 
 SUFFIX = ".age"
+#: Of what stands in the place of a database's dump that could not be made.
+LACKING = ".lacking"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class Chain:
             found.append(Base(file.stem, told["first_segment"], ended_at))
         return found
 
+    def lacks(self, base: Base, database: str) -> bool:
+        """Whether one that was there could not be dumped."""
+        return (self.base(base.name) / f"{database}{LACKING}").exists()
+
     def note_base(self, base: Base) -> None:
         """From now on it counts: its archive and the log up to its end are there."""
         file = self.folder / "base" / f"{base.name}.json"
@@ -57,7 +64,11 @@ class Chain:
 
     def remove_base(self, base: Base) -> None:
         (self.folder / "base" / f"{base.name}.json").unlink(missing_ok=True)
-        self.base(base.name).unlink(missing_ok=True)
+        kept = self.base(base.name)
+        if kept.is_dir():
+            shutil.rmtree(kept)
+        else:
+            kept.unlink(missing_ok=True)
 
     def remove_segment(self, name: str) -> None:
         self.segment(name).unlink(missing_ok=True)

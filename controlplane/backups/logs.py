@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -30,15 +31,13 @@ def chain_of(settings: Settings, archive: LogArchive) -> Chain:
 
 
 def archive_of(session: Session, resource: Resource) -> LogArchive | None:
-    """The chain that goes on of the server that a resource stands on: the shared one of its pool's
-    cloud, or its own, which is named by the resource's id."""
+    """The chain that goes on of the server that a resource stands on: the shared one of its service
+    in its pool's cloud, or its own, which is named by the resource's id."""
     pool = session.get_one(Pool, resource.pool_code)
-    is_its = (
-        LogArchive.cloud == pool.cloud
-        if pool.engine == SHARED
-        else LogArchive.server == resource.id
-    )
-    query = sa.select(LogArchive).where(is_its, LogArchive.ended_at.is_(None))
+    is_shared = pool.engine == SHARED
+    name = f"{SHARED}_{resource.service}" if is_shared else resource.id
+    query = sa.select(LogArchive).where(LogArchive.server == name, LogArchive.ended_at.is_(None))
+    query = query.where(LogArchive.cloud == pool.cloud) if is_shared else query
     return session.scalars(query.order_by(LogArchive.began_at.desc()).limit(1)).first()
 
 
@@ -84,17 +83,25 @@ def span_of(session: Session, resource: Resource) -> Span | None:
 
 
 def to_go_back(
-    archive: LogArchive, settings: Settings, keyring: Keyring, moment: datetime
+    archive: LogArchive,
+    settings: Settings,
+    keyring: Keyring,
+    moment: datetime,
+    databases: Collection[str],
 ) -> dict[str, Any] | None:
-    """What the play needs that makes the server of a moment anew; None where no base is kept that
-    is old enough. Errors: ConfigurationMissing (the key that sealed)."""
+    """What the play needs that makes the server of a moment anew, as far as `databases` go; None
+    where no base of them is kept that is old enough. Errors: ConfigurationMissing (the key that
+    sealed)."""
     chain = chain_of(settings, archive)
-    base = base_for(chain.bases(), moment)
+    usable = [b for b in chain.bases() if not any(chain.lacks(b, name) for name in databases)]
+    base = base_for(usable, moment)
     if base is None:
         return None
     return {
         "moment": moment.isoformat(),
+        "databases": list(databases),
         "base": str(chain.base(base.name)),
+        "first_segment": base.first_segment,
         "wal": str(chain.wal),
         "identity": keyring.open(archive.chain, LOG_KEY, archive.sealed_key),
     }

@@ -12,27 +12,32 @@ import os
 import re
 import subprocess
 import tempfile
-import threading
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 import pyrage
 
+from controlplane.drivers.archived_files import (
+    BASE_TIMEOUT_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    RECEIVE_TIMEOUT_SECONDS,
+    BaseTaken,
+    check,
+    created,
+    ended_after,
+    names_on_disk,
+    on_disk,
+)
 from controlplane.errors import CloudRefused, CloudUnavailable, LogLost
 
 T = TypeVar("T")
 Args = ParamSpec("Args")
 
-CONNECT_TIMEOUT_SECONDS = 5
-RECEIVE_TIMEOUT_SECONDS = 600
-BASE_TIMEOUT_SECONDS = 4 * 3600
 #: A server whose host is gone does not say so: this many seconds of silence on the network end it.
 SILENCE_SECONDS = 30
 LIVELY: dict[str, Any] = {
@@ -42,12 +47,6 @@ LIVELY: dict[str, Any] = {
     "tcp_user_timeout": SILENCE_SECONDS * 1000,
 }
 SEGMENT = re.compile(r"[0-9A-F]{24}")
-
-
-@dataclass(frozen=True)
-class BaseTaken:
-    first_segment: str
-    ended_at: datetime
 
 
 def _speaks_our_errors(ask: Callable[Args, T]) -> Callable[Args, T]:
@@ -107,19 +106,18 @@ class PostgreSQLLog:
                     subprocess.Popen(
                         command, stdout=subprocess.PIPE, stderr=said, env=environment
                     ) as process,
-                    _ended_after(BASE_TIMEOUT_SECONDS, process),
+                    ended_after(BASE_TIMEOUT_SECONDS, process),
                 ):
                     assert process.stdout is not None
                     draft = into.with_name(f".{into.name}.part")
                     try:
-                        with _created(draft) as file:
+                        with created(draft) as file:
                             pyrage.encrypt_io(process.stdout, file, [self.recipient])
-                            file.flush()
-                            os.fsync(file.fileno())
+                            on_disk(file)
                     except BaseException:
                         process.kill()
                         raise
-                _check("pg_basebackup", process.returncode, said)
+                check("pg_basebackup", process.returncode, said)
             draft.replace(into)
             ended = connection.execute("SELECT clock_timestamp()").fetchone()
         assert first is not None
@@ -152,7 +150,7 @@ class PostgreSQLLog:
                     timeout=RECEIVE_TIMEOUT_SECONDS,
                     check=False,
                 )
-                _check("pg_receivewal", done.returncode, said)
+                check("pg_receivewal", done.returncode, said)
             self._encrypt_all(spool, into)
             connection.execute(
                 "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM "
@@ -180,17 +178,12 @@ class PostgreSQLLog:
                 continue  # not whole yet
             kept = into / f"{file.name}.age"
             draft = kept.with_name(f".{kept.name}.part")
-            with _created(draft) as out:
+            with created(draft) as out:
                 out.write(pyrage.encrypt(zlib.compress(file.read_bytes(), 1), [self.recipient]))
-                out.flush()
-                os.fsync(out.fileno())
+                on_disk(out)
             draft.replace(kept)
             file.unlink()
-        descriptor = os.open(into, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        names_on_disk(into)
 
     def _slot_status(self, connection: psycopg.Connection[Any]) -> str | None:
         row = connection.execute(
@@ -238,28 +231,5 @@ class PostgreSQLLog:
         )
 
 
-@contextmanager
-def _ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
-    timer = threading.Timer(seconds, process.kill)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _created(draft: Path) -> IO[bytes]:
-    draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
-
-
 def _lsn(position: int) -> str:
     return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
-
-
-def _check(program: str, status: int, said: IO[bytes]) -> None:
-    if status == 0:
-        return
-    said.seek(0)
-    words = " ".join(said.read().decode(errors="replace").split())[-500:]
-    raise CloudRefused(reason=f"{program} failed: {words or status}")

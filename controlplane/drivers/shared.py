@@ -17,6 +17,7 @@ import psycopg
 
 from controlplane.access import Access, OwnServer
 from controlplane.drivers.inventory import hosts_of
+from controlplane.drivers.mariadb_log import MariaDBLog
 from controlplane.drivers.postgresql_log import PostgreSQLLog
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.readings import DiskReading, Measured
@@ -25,6 +26,8 @@ CONNECT_TIMEOUT_SECONDS = 5
 
 
 POSTGRESQL = "postgresql"
+#: By engine, how the log of a server is archived.
+LOGS: Mapping[str, Callable[..., Any]] = {POSTGRESQL: PostgreSQLLog, "mariadb": MariaDBLog}
 #: A database that a restore or a drill makes for a while is none of a department's.
 DATABASES = r"""
 SELECT shobj_description(d.oid, 'pg_database'), pg_database_size(d.oid),
@@ -68,12 +71,12 @@ class SharedServices:
                     raise CloudUnavailable(reason=f"{name}: {str(error).strip()}") from error
         return found
 
-    def logs(self, _own: Collection[OwnServer]) -> dict[str, Callable[[str, str], PostgreSQLLog]]:
-        """Of the PostgreSQL servers, by name. Errors: CloudUnavailable, CloudRefused."""
+    def logs(self, _own: Collection[OwnServer]) -> dict[str, Callable[[str, str], Any]]:
+        """Of the servers that can be archived, by name. Errors: CloudUnavailable, CloudRefused."""
         return {
-            name: partial(PostgreSQLLog, host)
+            name: partial(LOGS[host["service_engine"]], host)
             for name, host in self._servers().items()
-            if host.get("service_engine") == POSTGRESQL
+            if host.get("service_engine") in LOGS
         }
 
     def _servers(self) -> dict[str, Mapping[str, Any]]:

@@ -26,8 +26,16 @@ UNPACKED = "unpacked"
 STATUS = Path("/var/lib/dpkg/status")
 #: Packages that are unpacked though the machine has them: one version of all parts in one place.
 OWN = re.compile(r"(lib)?(mariadb|redis|rabbitmq|erlang)[a-z0-9.+-]*$")
-#: Clients for plays and people, by a wrapper that finds the libraries.
-TOOLS = ("mariadb", "mariadb-dump", "redis-cli")
+#: Clients for plays and people, by a wrapper that finds the libraries; and the server by which a
+#: moment of a MariaDB is had again, which finds its own files in `share` beside the wrappers.
+TOOLS = {
+    "mariadb": "bin",
+    "mariadb-binlog": "bin",
+    "mariadb-dump": "bin",
+    "mariadbd": "sbin",
+    "redis-cli": "bin",
+}
+SHARE = "share/mysql"
 # Debian has the place of Erlang compiled into its launcher; this finds it wherever it lies.
 FIXED_ROOT = "ROOTDIR=/usr/lib/erlang"
 FOUND_ROOT = 'ROOTDIR=$(dirname "$(dirname "$(readlink -f "$0")")")'
@@ -35,7 +43,7 @@ FOUND_ROOT = 'ROOTDIR=$(dirname "$(dirname "$(readlink -f "$0")")")'
 WRAPPER = """\
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-LD_LIBRARY_PATH="{libraries}" exec "$here/../root/usr/bin/{tool}" "$@"
+LD_LIBRARY_PATH="{libraries}" exec "$here/../root/usr/{folder}/{tool}" "$@"
 """
 
 
@@ -192,10 +200,13 @@ def _write_tools(fresh: Path) -> None:
     root = fresh / "root"
     libraries = ":".join(f"$here/../root/{f.relative_to(root)}" for f in _libraries(root))
     (fresh / "tools").mkdir()
-    for tool in TOOLS:
+    for tool, folder in TOOLS.items():
         wrapper = fresh / "tools" / tool
-        wrapper.write_text(WRAPPER.format(libraries=libraries, tool=tool), encoding="ascii")
+        text = WRAPPER.format(libraries=libraries, folder=folder, tool=tool)
+        wrapper.write_text(text, encoding="ascii")
         wrapper.chmod(0o755)
+    (fresh / SHARE).parent.mkdir()
+    (fresh / SHARE).symlink_to(Path("..") / "root" / "usr" / SHARE)
 
 
 def _libraries(root: Path) -> list[Path]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from controlplane.access import OwnServer
 from controlplane.archiving import OpensLog
 from controlplane.backups.models import LogArchive
-from controlplane.drivers.postgresql_log import BaseTaken
+from controlplane.drivers.archived_files import BaseTaken
 from controlplane.engines import KUBERNETES
 from tests.factories import FrozenClock
 from tests.functional.depot import Depot

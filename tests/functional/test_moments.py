@@ -17,6 +17,7 @@ from controlplane.backups.service import reseal
 from controlplane.credentials.keyring import Keyring
 from controlplane.delivery import Run
 from controlplane.errors import CloudUnavailable, InvalidInput, LogLost
+from controlplane.provisioning.models import Resource
 from controlplane.reports.backups import to_attend
 from tests.functional.api_fixtures import make_api
 from tests.functional.archived import SHARED_SERVER, Servers, archive, archives
@@ -64,6 +65,50 @@ def test_a_moment_is_taken_out_as_a_backup_of_then(depot: Depot, servers: Server
     (backup,) = depot.backups(resource_id)
     assert (backup.number, backup.kind, backup.taken_at) == (number, "moment", moment)
     assert depot.database(restore_from=number)
+
+
+def test_a_base_that_lacks_the_database_is_passed_over(depot: Depot, servers: Servers) -> None:
+    """Of a MariaDB each database is dumped by itself; one of them may be such that it cannot be."""
+    resource_id, _ = in_the_past(depot, servers)
+    depot.city.clock.advance(days=1)
+    assert archive(depot, shared=servers) == 1
+    chain = chain_of(depot.control_plane.settings, archives(depot)[0])
+    older, newer = chain.bases()
+
+    def base_used() -> Path:
+        ask(depot, resource_id, depot.city.clock())
+        run = claimed(depot)
+        past = run.extravars["archive"]["past"]
+        assert past["databases"] == ["dibao"]
+        depot.control_plane.delivery.fail(run, "enough", final=True)
+        return Path(past["base"])
+
+    assert base_used() == chain.base(newer.name)
+    chain.base(newer.name).unlink()
+    chain.base(newer.name).mkdir()
+    (chain.base(newer.name) / "other.lacking").touch()
+    assert base_used() == chain.base(newer.name)
+    (chain.base(newer.name) / "dibao.lacking").touch()
+    assert base_used() == chain.base(older.name)
+    chain.remove_base(newer)
+    assert chain.bases() == [older]
+    assert not chain.base(newer.name).exists()
+
+
+def test_what_has_changed_data_with_it_belongs_to_its_past(depot: Depot, servers: Servers) -> None:
+    ids = [depot.database() for _ in range(4)]
+    names = dict(zip(ids, ("one", "two", "three", "four"), strict=True))
+    with depot.control_plane.db.transaction() as session:
+        for each, name in names.items():
+            row = session.get_one(Resource, each)
+            row.outputs = {**row.outputs, "database": name}
+    recovery, limin = depot.control_plane.recovery, depot.city.person("limin")
+    for one, other in ((0, 1), (1, 2)):
+        recovery.exchange(limin, ids[one], ids[other], "低保")
+        depot.carry_out()
+    archive(depot, shared=servers)
+    ask(depot, ids[0], depot.city.clock())
+    assert claimed(depot).extravars["archive"]["past"]["databases"] == ["one", "two", "three"]
 
 
 @pytest.mark.parametrize("hours", [-3, 3])

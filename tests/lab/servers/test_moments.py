@@ -1,10 +1,12 @@
-"""Any moment of a database on the real shared PostgreSQL: its log archived, a moment taken out."""
+"""Any moment of a database on the real shared PostgreSQL and MariaDB: the log archived, a moment
+taken out."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -15,16 +17,18 @@ from controlplane.backups.models import LogArchive
 from controlplane.errors import InvalidInput
 from controlplane.provisioning.models import Job
 from tests.integration.live_city import end_live_city
+from tests.lab.servers import shared_roles, test_mariadb
 from tests.lab.servers.backed_city import Way, backups, ended, newest_job
-from tests.lab.servers.backed_engines import POSTGRESQL
+from tests.lab.servers.backed_engines import ENGINES, MARIADB, Backed
 from tests.lab.servers.shared_city import (
     SharedCity,
-    left_on,
     make_shared_city,
     order,
     server_of,
+    shown,
 )
 
+NAME = "低保核对数据库"
 ROWS = 5_000
 
 
@@ -33,7 +37,7 @@ def city(tmp_path_factory: pytest.TempPathFactory, inventory: Path) -> Iterator[
     folder = tmp_path_factory.mktemp("moments")
     city = make_shared_city(folder, inventory, job_attempts_max=1, backup_store=folder / "store")
     yield city
-    city.retire_all("postgresql")
+    city.retire_all("postgresql", "mariadb")
     city.assert_nothing_is_left()
     end_live_city(city)
     with administrator(inventory) as connection:
@@ -43,19 +47,25 @@ def city(tmp_path_factory: pytest.TempPathFactory, inventory: Path) -> Iterator[
                 "WHERE slot_name = %s",
                 [f"egov_{archive.chain}"],
             )
-    assert left_on(inventory) == []
+    assert [engine.left_on(inventory) for engine in ENGINES] == [[], []]
+
+
+@pytest.fixture(scope="module", params=ENGINES, ids=str)
+def engine(request: pytest.FixtureRequest) -> Backed:
+    found: Backed = request.param
+    return found
 
 
 @pytest.fixture(scope="module")
-def way(city: SharedCity, tmp_path_factory: pytest.TempPathFactory) -> Way:
-    return Way(city, POSTGRESQL, tmp_path_factory.mktemp("way"))
+def way(city: SharedCity, engine: Backed, tmp_path_factory: pytest.TempPathFactory) -> Way:
+    return Way(city, engine, tmp_path_factory.mktemp("way"))
 
 
 @pytest.fixture(scope="module")
-def source(city: SharedCity, way: Way) -> str:
+def source(city: SharedCity, engine: Backed, way: Way) -> str:
     """A delivered database with rows of many kinds in it, and a log that is archived since."""
-    resource_id = city.fulfilled(order(city))
-    assert city.ticks.archive_logs() == 1, [archive.error for archive in archives(city)]
+    resource_id = city.fulfilled(order(city, service=engine.service))
+    archived(city)
     way.fill(resource_id, ROWS)
     return resource_id
 
@@ -79,7 +89,22 @@ def archives(city: SharedCity) -> list[LogArchive]:
         return list(session.scalars(sa.select(LogArchive).order_by(LogArchive.began_at)))
 
 
+def archived(city: SharedCity) -> None:
+    """Of both servers."""
+    assert city.ticks.archive_logs() == 2, [archive.error for archive in archives(city)]
+
+
+def archive_of(city: SharedCity, engine: Backed) -> LogArchive:
+    """The newest of its server."""
+    return [a for a in archives(city) if a.server == f"shared_{engine.service}"][-1]
+
+
 def now_on(way: Way, resource_id: str) -> datetime:
+    """A moment of its server, after all that was written. A MariaDB's log tells seconds."""
+    if way.engine is MARIADB:
+        way.ask(resource_id, "SELECT SLEEP(1.01 - MICROSECOND(NOW(6)) / 1000000)")
+        ((moment,),) = way.ask(resource_id, "SELECT UTC_TIMESTAMP()")
+        return moment.replace(tzinfo=UTC)  # type: ignore[no-any-return]
     ((moment,),) = way.ask(resource_id, "SELECT clock_timestamp()")
     assert isinstance(moment, datetime)
     return moment
@@ -94,26 +119,57 @@ def taken(city: SharedCity, resource_id: str, moment: datetime) -> Job:
 
 
 def test_what_there_was_at_a_moment_comes_back_though_all_of_it_was_lost_since(
-    city: SharedCity, source: str, way: Way
+    city: SharedCity, engine: Backed, source: str, way: Way
 ) -> None:
+    theirs = city.fulfilled(order(city, "zhaoguodong", service=engine.service))
+    for statement in engine.fill:
+        texts = shown(city, theirs, "zhaoguodong")
+        engine.ask(texts, way.folder, statement.replace("{rows}", "9"))
     before = way.total(source)
     moment = now_on(way, source)
     way.ask(source, "UPDATE household SET note = 'lost'")
-    way.ask(source, f"{POSTGRESQL.drop}; CREATE TABLE written_since (id int)")
-    city.ticks.archive_logs()
+    way.ask(source, f"{engine.drop}; CREATE TABLE written_since (id int)")
+    archived(city)
 
     assert taken(city, source, moment).state == "succeeded", city.told()
     backup = backups(city, source)[-1]
     assert (backup.kind, backup.state, backup.taken_at) == ("moment", "kept", moment)
-    assert backup.manifest["tables"]["public.household"]["rows"] == ROWS
-    fresh = city.fulfilled(order(city, restore_from=backup.number))
+    assert backup.manifest["tables"][engine.in_manifest]["rows"] == ROWS
+    fresh = city.fulfilled(order(city, service=engine.service, restore_from=backup.number))
     assert way.total(fresh) == before
+    assert way.ask(fresh, "SELECT count(*) FROM all_of_it") == [(ROWS,)]
     assert way.ask(source, "SELECT count(*) FROM written_since") == [(0,)], "it is untouched"
 
 
-def test_in_the_store_nothing_of_it_can_be_read(city: SharedCity, source: str) -> None:
+def test_a_moment_after_two_have_changed_data_is_had_too(
+    city: SharedCity, engine: Backed, source: str, way: Way
+) -> None:
+    """What lies under a name since was in the other database as the base was taken."""
+    recovery, limin = city.control_plane.recovery, city.person("limin")
+    other = city.fulfilled(order(city, service=engine.service))
+    way.fill(other, 7)
+    before = way.total(other)
+    recovery.exchange(limin, source, other, NAME)
+    ended(city)
+    assert newest_job(city, "exchange").state == "succeeded", city.told()
+    assert way.total(source) == before
+    moment = now_on(way, source)
+    way.ask(source, "UPDATE household SET note = 'lost'")
+    archived(city)
+    assert taken(city, source, moment).state == "succeeded", city.told()
+    number = backups(city, source)[-1].number
+    recovery.restore_in_place(limin, other, number, NAME)
+    ended(city)
+    assert newest_job(city, "restore").state == "succeeded", city.told()
+    assert way.total(other) == before
+    way.ask(source, f"{engine.drop}; CREATE TABLE written_since (id int)")
+
+
+def test_in_the_store_nothing_of_it_can_be_read(
+    city: SharedCity, engine: Backed, source: str
+) -> None:
     assert source
-    (archive,) = archives(city)
+    archive = archive_of(city, engine)
     folder = city.control_plane.settings.backups_dir / "logs" / archive.chain
     files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".json"]
     assert len(files) > 2
@@ -137,12 +193,12 @@ def test_a_moment_that_cannot_be_had_is_told_with_those_that_can(
 
 
 def test_where_the_log_is_damaged_the_job_says_so_and_leaves_nothing(
-    city: SharedCity, source: str, way: Way
+    city: SharedCity, engine: Backed, source: str, way: Way
 ) -> None:
     way.ask(source, "INSERT INTO written_since VALUES (1)")
     moment = now_on(way, source)
-    city.ticks.archive_logs()
-    (archive,) = archives(city)
+    archived(city)
+    archive = archive_of(city, engine)
     segments = (city.control_plane.settings.backups_dir / "logs" / archive.chain / "wal").iterdir()
     newest = max(segments, key=lambda file: file.name)
     whole = newest.read_bytes()
@@ -161,23 +217,38 @@ def test_what_a_killed_run_has_left_of_a_moment_goes_with_the_next(
     (left / "in_use").touch()
     (left / "data" / "household").write_text("a department's rows")
     moment = now_on(way, source)
-    city.ticks.archive_logs()
+    archived(city)
     assert taken(city, source, moment).state == "succeeded", city.told()
     assert not left.exists()
 
 
+def loses_its_log(inventory: Path, archive: LogArchive) -> None:
+    if archive.server == "shared_postgresql":
+        with administrator(inventory) as connection:
+            connection.execute("SELECT pg_drop_replication_slot(%s)", [f"egov_{archive.chain}"])
+        return
+    server = shared_roles.server_of("mariadb", inventory)
+    user, password = server["service_admin_user"], server["password"]
+    with test_mariadb.connect(server, user, password, None) as connection:
+        for _ in range(2):
+            test_mariadb.ask(connection, "FLUSH BINARY LOGS")
+        ((current, *_),) = test_mariadb.ask(connection, "SHOW MASTER STATUS")
+        test_mariadb.ask(connection, f"PURGE BINARY LOGS TO '{current}'")
+
+
 def test_a_server_that_no_longer_has_the_log_begins_a_new_chain(
-    city: SharedCity, source: str, way: Way, inventory: Path
+    city: SharedCity, engine: Backed, source: str, way: Way, inventory: Path
 ) -> None:
-    (archive,) = archives(city)
-    with administrator(inventory) as connection:
-        connection.execute("SELECT pg_drop_replication_slot(%s)", [f"egov_{archive.chain}"])
-    assert city.ticks.archive_logs() == 0
+    first = archive_of(city, engine)
+    loses_its_log(inventory, first)
+    assert city.ticks.archive_logs() == 1, "the other's"
     city.clock.advance(seconds=1)
-    assert city.ticks.archive_logs() == 1
-    first, second = archives(city)
-    assert (first.ended_at is not None, "is lost" in first.error) == (True, True)
+    archived(city)
+    second = archive_of(city, engine)
     assert second.reached_at is not None
+    (ended_first,) = [a for a in archives(city) if a.chain == first.chain]
+    assert ended_first.ended_at is not None
+    assert re.search("is lost|is not there any more", ended_first.error)
     moment = now_on(way, source)
-    city.ticks.archive_logs()
+    archived(city)
     assert taken(city, source, moment).state == "succeeded", city.told()

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ansible_collections.egov.databases.plugins.plugin_utils.archives import ArchiveError
 from ansible_collections.egov.databases.plugins.plugin_utils.database_action import Json
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_dumps import back_up
+from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_moments import (
+    second_of,
+    server_at,
+)
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_servers import (
     MariaDBAction,
     MariaServer,
+    database_exists,
 )
 
 
@@ -19,4 +25,13 @@ class ActionModule(MariaDBAction):
     }
 
     def act(self, server: MariaServer, wanted: Json, given: Mapping[str, Any]) -> tuple[bool, Json]:
-        return True, back_up(server, wanted["database"], given["archive"])
+        database, archive = wanted["database"], given["archive"]
+        if "past" not in archive:
+            return True, back_up(server, database, archive)
+        past = archive["past"]
+        with server_at(server, past, given["job_number"]) as then:
+            with then.connect() as session:
+                if not database_exists(session, database):
+                    raise ArchiveError(f"there was no database {database} at {past['moment']}")
+            taken_at = second_of(past["moment"]).isoformat()
+            return True, {**back_up(then, database, archive), "taken_at": taken_at}

@@ -24,28 +24,20 @@ SESSION = (
 class MariaServer(Endpoint):
     """A MariaDB; accounts of departments may come from everywhere (`@'%'`)."""
 
+    #: Of every account that is made.
+    ACCOUNTS_NEED: ClassVar[str] = "REQUIRE SSL"
+
     @contextmanager
     def connect(self, database: str | None = None) -> Iterator[Session]:
-        connection = pymysql.connect(
-            host=self.address,
-            port=self.port,
-            user=self.user,
-            password=self.password,
-            database=database,
-            charset="utf8mb4",
-            autocommit=True,
-            connect_timeout=CONNECT_TIMEOUT_S,
-            ssl_ca=self.ca_file,
-            ssl_verify_cert=True,
-            ssl_verify_identity=True,
-            program_name="egov backup",
-        )
-        try:
-            session = Session(connection)
-            session.run(SESSION)
+        way = {
+            "host": self.address,
+            "port": self.port,
+            "ssl_ca": self.ca_file,
+            "ssl_verify_cert": True,
+            "ssl_verify_identity": True,
+        }
+        with connected(self, database, **way) as session:
             yield session
-        finally:
-            connection.close()
 
     def options(self) -> list[str]:
         """Of MariaDB's own programs, which read no file; the password is in no command line."""
@@ -57,6 +49,27 @@ class MariaServer(Endpoint):
 
     def environment(self) -> dict[str, str]:
         return {"MYSQL_PWD": self.password}
+
+
+@contextmanager
+def connected(server: MariaServer, database: str | None, **way: Any) -> Iterator[Session]:
+    """As the server's user, by this way in."""
+    connection = pymysql.connect(
+        user=server.user,
+        password=server.password,
+        database=database,
+        charset="utf8mb4",
+        autocommit=True,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        program_name="egov backup",
+        **way,
+    )
+    try:
+        session = Session(connection)
+        session.run(SESSION)
+        yield session
+    finally:
+        connection.close()
 
 
 class Session:
@@ -104,7 +117,7 @@ def make_account(server: MariaServer, name: str, password: str) -> None:
     with server.connect() as session:
         session.run(f"DROP USER IF EXISTS {account(name)}")  # of a run that was ended half-way
         who = account(name).replace("%", "%%")
-        session.run(f"CREATE USER {who} IDENTIFIED BY %s REQUIRE SSL", password)
+        session.run(f"CREATE USER {who} IDENTIFIED BY %s {server.ACCOUNTS_NEED}", password)
 
 
 def database_exists(session: Session, name: str) -> bool:

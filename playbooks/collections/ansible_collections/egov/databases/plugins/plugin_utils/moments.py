@@ -1,23 +1,18 @@
 """A PostgreSQL as it was at a moment: its base backup and its archived log, replayed on this host.
 
-It listens on a socket in a folder of its own only, nobody but us gets in, and it is gone with the folder when
-what was wanted has been taken out. PostgreSQL refuses to run as root: started by root it runs as `nobody`.
+It listens on a socket in a folder of its own only, and nobody but us gets in.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pwd
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +23,14 @@ from ansible_collections.egov.databases.plugins.plugin_utils.archives import (
     check_program,
     restore_archive,
 )
+from ansible_collections.egov.databases.plugins.plugin_utils.moment_folders import (
+    Scratch,
+    scratch_for,
+)
 from ansible_collections.egov.databases.plugins.plugin_utils.servers import OWN_SETTINGS, Server
 
 #: Log that is replayed without an end in sight; the job's own limit comes first where it is shorter.
 REPLAY_PATIENCE_S = 3600
-UNPRIVILEGED = "nobody"
-PREFIX = "egov-moment-"
 
 #: Asked by the recovering server for each piece of its log: `%f` its name, `%p` where it shall lie.
 FETCH = """#!/bin/sh
@@ -89,39 +86,25 @@ class Past(Server):
 @contextmanager
 def server_at(server: Server, past: Mapping[str, Any], job_number: str) -> Iterator[Past]:
     """`past`: moment (ISO 8601), base and wal (where they lie), identity (opens both). Errors: ArchiveError."""
-    scratch = Path(tempfile.gettempdir()) / f"{PREFIX}{job_number}"
-    for left in scratch.parent.glob(f"{PREFIX}*"):
-        _remove_abandoned(left)
-    user = pwd.getpwnam(UNPRIVILEGED) if os.geteuid() == 0 else None
-    for folder in ("", "want", "have", "none", "socket", "data"):
-        path = scratch / folder
-        path.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(path, user.pw_uid, user.pw_gid)
-    mark = (scratch / "in_use").open("w")
-    fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    try:
-        _unpack(past, scratch / "data", user)
-        _configure(scratch, past["moment"])
-        with _Feeder(scratch, Path(past["wal"]), past["identity"], user) as feeder:
-            process = _start(server, scratch, user)
+    with scratch_for(job_number, ("want", "have", "none", "socket")) as scratch:
+        _unpack(past, scratch)
+        _configure(scratch.folder, past["moment"])
+        with _Feeder(scratch, Path(past["wal"]), past["identity"]) as feeder:
+            process = _start(server, scratch)
             made = Past(str(scratch / "socket"), 5432, "", server.tools, server.user, "")
             try:
-                _await(made, process, scratch, feeder)
+                _await(made, process, scratch.folder, feeder)
                 yield made
             finally:
                 process.send_signal(signal.SIGINT)
                 process.wait()
-    finally:
-        _remove(scratch)
-        mark.close()
 
 
-def _unpack(past: Mapping[str, Any], data: Path, user: pwd.struct_passwd | None) -> None:
+def _unpack(past: Mapping[str, Any], scratch: Scratch) -> None:
     base = {"path": past["base"], "identity": past["identity"], "number": Path(past["base"]).stem}
     tar, setpriv = shutil.which("tar") or "tar", shutil.which("setpriv") or "setpriv"
-    command = [tar, "--extract", "--gzip", "--no-same-owner", f"--directory={data}"]
-    if user is not None:
+    command = [tar, "--extract", "--gzip", "--no-same-owner", f"--directory={scratch / 'data'}"]
+    if (user := scratch.user) is not None:
         command = [
             *(setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"),
             *command,
@@ -140,24 +123,11 @@ def _configure(scratch: Path, moment: str) -> None:
     (data / "recovery.signal").touch()
 
 
-def _start(
-    server: Server, scratch: Path, user: pwd.struct_passwd | None
-) -> subprocess.Popen[bytes]:
+def _start(server: Server, scratch: Scratch) -> subprocess.Popen[bytes]:
     program = str((server.log_tools or server.tools) / "postgres")
     check_program(program)
-    as_user: dict[str, Any] = {}
-    if user is not None:
-        as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    with (scratch / "log").open("wb") as log:
-        return subprocess.Popen(
-            [program, "-D", str(scratch / "data"), "-c", f"config_file={scratch}/server.conf"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=scratch,
-            env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8"},
-            **as_user,
-        )
+    configuration = f"config_file={scratch / 'server.conf'}"
+    return scratch.start([program, "-D", str(scratch / "data"), "-c", configuration])
 
 
 def _await(made: Past, process: subprocess.Popen[bytes], scratch: Path, feeder: _Feeder) -> None:
@@ -179,10 +149,8 @@ def _await(made: Past, process: subprocess.Popen[bytes], scratch: Path, feeder: 
 class _Feeder:
     """Gives the recovering server the pieces of log that it asks for, opened."""
 
-    def __init__(
-        self, scratch: Path, wal: Path, identity: str, user: pwd.struct_passwd | None
-    ) -> None:
-        self.scratch, self.wal, self.user = scratch, wal, user
+    def __init__(self, scratch: Scratch, wal: Path, identity: str) -> None:
+        self.scratch, self.wal = scratch, wal
         self.error = ""
         self._identity = pyrage.x25519.Identity.from_str(identity)
         self._stopping = threading.Event()
@@ -221,27 +189,5 @@ class _Feeder:
     def _made(self, path: Path, content: bytes) -> None:
         draft = self.scratch / f".{path.name}"
         draft.write_bytes(content)
-        if self.user is not None:
-            os.chown(draft, self.user.pw_uid, self.user.pw_gid)
+        self.scratch.give(draft)
         draft.replace(path)
-
-
-def _remove_abandoned(scratch: Path) -> None:
-    """What a run that was ended half-way left, whichever it was: it holds a department's data."""
-    try:
-        with (scratch / "in_use").open("r+") as mark:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(scratch)
-    except BlockingIOError:
-        return  # somebody is at work there
-    except OSError:
-        _remove(scratch)
-
-
-def _remove(scratch: Path) -> None:
-    """The folder and, where it still runs, its server."""
-    with suppress(OSError, ValueError, IndexError):
-        pid = int((scratch / "data" / "postmaster.pid").read_text().splitlines()[0])
-        if Path(f"/proc/{pid}/cwd").resolve() == (scratch / "data").resolve():
-            os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(scratch, ignore_errors=True)
