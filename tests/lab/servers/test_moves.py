@@ -21,6 +21,7 @@ from tests.lab.servers.shared_city import server_of
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
 from ansible_collections.egov.databases.plugins.plugin_utils import (
     exchanges,
+    mariadb_clones,
     mariadb_dumps,
     mariadb_exchanges,
     mariadb_moves,
@@ -262,6 +263,26 @@ def test_a_dump_or_a_load_that_the_server_ends_changes_nothing(
         assert session.run(f"SELECT COUNT(*) FROM {LEFT.database}.mine") == [(200_001,)]  # noqa: S608
     assert mariadb_restores.restore(mariadb, *loading).different == [], "the next try is whole"
     drop(mariadb, [restoring], [])
+
+
+def test_a_copy_that_the_server_ends_is_whole_at_the_next_try_and_nothing_is_left(
+    mariadb: MariaServer,
+) -> None:
+    with mariadb.connect(LEFT.database) as session:
+        session.run("INSERT INTO mine SELECT seq FROM seq_1_to_200000")
+    into = f"{RIGHT.database}_restoring"
+    copying = (LEFT.database, mariadb, RIGHT.database, into, RIGHT.account, PASSWORD)
+    dumper = mariadb_clones.dumper_of(LEFT.database, RIGHT.database)
+    for user in (dumper, RIGHT.account):
+        with killed(mariadb, user), pytest.raises(ArchiveError, match=r"mariadb(-dump)? failed"):
+            mariadb_clones.clone(mariadb, *copying)
+    make_account(mariadb, dumper, "of a run that was killed")
+    copied = mariadb_clones.clone(mariadb, *copying)
+    assert (copied.different, copied.rows) == ([], 200_001)
+    with mariadb.connect() as session:
+        assert session.names("SELECT User FROM mysql.user WHERE User LIKE '%%clone%%'") == []
+        assert session.run(f"SELECT COUNT(*) FROM {LEFT.database}.mine") == [(200_001,)]  # noqa: S608
+    drop(mariadb, [into], [])
 
 
 def test_a_backup_counts_what_it_dumps_while_others_write(

@@ -41,6 +41,11 @@ from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_servers imp
 TOLD_APART_BY = 6
 
 
+def dumper_of(source: str, database: str) -> str:
+    """The account that dumps it for that other one: no account of a department's has such a name."""
+    return f"{source}_clone-{database[-TOLD_APART_BY:]}"
+
+
 def clone(
     server: MariaServer,
     source: str,
@@ -55,8 +60,10 @@ def clone(
     The account that dumps goes with the source if nothing removes it before, and is not that of a backup which may be under way. Errors: ArchiveError with the last words of the program that failed.
     """
     started = time.monotonic()
-    dumper_name = f"{source}_clone-{database[-TOLD_APART_BY:]}"
-    with dumping(server, source, dumper_name) as dumper, unchanged(server, source) as still:
+    with (
+        dumping(server, source, dumper_of(source, database)) as dumper,
+        unchanged(server, source) as still,
+    ):
         ((charset, collation),) = still.reading.run(PLACE, source)
         size = int(still.reading.run(SIZE, source)[0][0])
         check_room(target.disk_gib, used_bytes(target), size)
