@@ -28,6 +28,7 @@ from controlplane.catalogue.services import Action, BackupPlan, Service
 from controlplane.catalogue.versions import Catalogue
 from controlplane.config import Settings
 from controlplane.credentials.keyring import Keyring
+from controlplane.engines import SHARED
 from controlplane.errors import ConfigurationMissing, NoBackups, ResourceBusy
 from controlplane.jobs import enqueue_action
 from controlplane.metering import service as metering
@@ -220,9 +221,13 @@ def _clone_source(session: Session, job: Job) -> tuple[dict[str, Any], str]:
     source = session.scalars(sa.select(Resource).where(Resource.number == number)).first()
     if source is None or resource is None or source.department_id != resource.department_id:
         return {}, f"there is no {number} to clone"
-    if source.state not in cloned_states(session.get_one(Pool, source.pool_code).engine):
+    pool = session.get_one(Pool, source.pool_code)
+    if source.state not in cloned_states(pool.engine):
         return {}, f"{number}, which was to be cloned, is {source.state}"
-    return {"source": {"resource_id": source.id, "outputs": source.outputs}}, ""
+    told = {"resource_id": source.id, "service": source.service, "outputs": source.outputs}
+    if pool.engine == SHARED and source.pool_code != resource.pool_code:
+        told["cloud"] = pool.cloud
+    return {"source": told}, ""
 
 
 def _backup_of(session: Session, job: Job, kind: str) -> Backup | None:

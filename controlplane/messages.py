@@ -74,8 +74,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "This plan cannot clone; choose another",
     ),
     "clone_of_other_kind": (
-        "只能在同类套餐间克隆：共享、独享、独享主机",
-        "An instance is cloned to a plan of its own kind only: shared, own server, or machine",
+        "独享实例只能克隆到同类套餐；共享实例可克隆到任何套餐",
+        "An own server or a machine is cloned to its own kind only; a shared one to any plan",
     ),
     "backup_of_other_kind": (
         "共享套餐的备份只能恢复到共享套餐，独享套餐的只能恢复到独享套餐",

@@ -27,7 +27,7 @@ from controlplane.catalogue.services import Action, ExpressionError, Service
 from controlplane.catalogue.versions import Catalogue
 from controlplane.certificates import service as certificates
 from controlplane.choices import Choice, live_choices
-from controlplane.engines import WITH_VOLUMES
+from controlplane.engines import SHARED, WITH_VOLUMES
 from controlplane.errors import Fault, NotFound, StateConflict
 from controlplane.metering import service as metering
 from controlplane.provisioning import service as provisioning
@@ -179,7 +179,8 @@ def _restore_faults(session: Session, service: Service, spec: Mapping[str, Any])
 
 
 def _clone_faults(session: Session, service: Service, spec: Mapping[str, Any]) -> list[Fault]:
-    """A new resource begins with what another of its own kind has, or a backup, never with both."""
+    """A new resource begins with what another of its own kind has, or a shared one, or a backup;
+    never with two of them."""
     if not spec.get(CLONE_OF):
         return []
     if spec.get(RESTORE_FROM):
@@ -187,7 +188,7 @@ def _clone_faults(session: Session, service: Service, spec: Mapping[str, Any]) -
     if not service.can_clone(spec):
         return [Fault("plan_cannot_clone", CLONE_OF)]
     source = session.scalars(sa.select(Resource).where(Resource.number == spec[CLONE_OF])).first()
-    if source is None or service.engine_of(source.spec) == service.engine_of(spec):
+    if source is None or service.engine_of(source.spec) in (service.engine_of(spec), SHARED):
         return []
     return [Fault("clone_of_other_kind", CLONE_OF)]
 

@@ -89,9 +89,9 @@ def way_into_machine(
     if job.resource is None or not machine_id or job.action == "retire":
         return None, {}, ""
     login, told, lack = _into(session, settings, machine_id, now)
-    if lack or other_id is None:
+    other = session.get(Resource, other_id) if other_id else None
+    if lack or other is None or MACHINE not in other.spec:
         return login, {"machine": told}, lack
-    other = session.get_one(Resource, other_id)
     _, other_told, lack = _into(session, settings, other.spec[MACHINE], now)
     return login, {"machine": told, "other_machine": other_told}, lack
 

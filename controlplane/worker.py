@@ -60,6 +60,15 @@ class IssuesSecrets(Protocol):
         """The secrets, by name, of what a run has delivered. Errors: CloudUnavailable."""
 
 
+@runtime_checkable
+class HasServers(Protocol):
+    """A cloud of servers that several resources share."""
+
+    def server_of(self, service: str) -> Mapping[str, Any]:
+        """The way into that of a service, as an inventory names it. Errors: CloudUnavailable,
+        CloudRefused."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """Who this worker is, for the job row."""
@@ -182,6 +191,7 @@ class Worker:
             said = f"the cloud {run.cloud} does not answer: {silence.params['reason']}"
             self.delivery.wait_for_cloud(run, said)
             return
+        extravars = self.with_source(run.extravars)
         if run.login is not None:
             tools, log_tools = self.settings.machine_tools, self.settings.machine_log_tools
             access = with_machine(access, run.login, tools, log_tools)
@@ -190,7 +200,7 @@ class Worker:
             playbooks_dir=self.settings.playbooks_dir,
             playbook=run.playbook,
             attempt=run.attempt,
-            extravars=run.extravars,
+            extravars=extravars,
             access=access,
             timeout_seconds=run.timeout_seconds,
         )
@@ -215,6 +225,20 @@ class Worker:
             self.delivery.fail(run, result.error, final=True)
         else:
             self._try_again(run, cloud, result.error)
+
+    def with_source(self, extravars: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the way into the server of what is cloned, where that is in another cloud.
+
+        Errors: CloudUnavailable, CloudRefused.
+        """
+        source = extravars.get("source", {})
+        if "cloud" not in source:
+            return extravars
+        cloud: object = self.clouds.get(source["cloud"])
+        if isinstance(cloud, HasServers):
+            server = cloud.server_of(source["service"])
+            return {**extravars, "source": {**source, "server": server}}
+        raise CloudRefused(reason=f"no servers in the cloud {source['cloud']}")
 
     def _proof_of(self, run: Run, cloud: Cloud) -> Proof | None:
         if not (run.proves_login and self.settings.machines_answer):

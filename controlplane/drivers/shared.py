@@ -79,6 +79,13 @@ class SharedServices:
             if host.get("service_engine") in LOGS
         }
 
+    def server_of(self, service: str) -> Mapping[str, Any]:
+        """The variables of the host of a service. Errors: CloudUnavailable, CloudRefused."""
+        host = self._servers().get(f"shared_{service}")
+        if host is None:
+            raise CloudRefused(reason=f"{self.inventory.name} names no host shared_{service}")
+        return {name: value for name, value in host.items() if name.startswith("service_")}
+
     def _servers(self) -> dict[str, Mapping[str, Any]]:
         found = {n: h for n, h in hosts_of(self.inventory).items() if "service_address" in h}
         if not found:

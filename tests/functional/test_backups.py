@@ -409,7 +409,14 @@ def test_a_backup_goes_back_to_a_plan_of_its_own_kind_only(depot: Depot) -> None
         "internet",
         {**form, "plan": "own_small", "clone_of": depot.resource(there).number},
     )
-    assert faults(clone) == [("plan", "engine_absent"), ("clone_of", "clone_of_other_kind")]
+    assert faults(clone) == [("plan", "engine_absent")], "a shared one is cloned to any plan"
+    back = Ask(
+        "postgresql",
+        "provision",
+        "internet",
+        {**form, "clone_of": depot.resource(source).number},
+    )
+    assert faults(back) == [("clone_of", "clone_of_other_kind")]
 
 
 def test_a_backup_under_another_s_key_is_not_run(depot: Depot) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +13,14 @@ from flask import Flask
 from controlplane.app import create_app
 from controlplane.audit import AuditEvent
 from controlplane.credentials.models import Credential
-from controlplane.errors import InvalidInput, NotFound, StateConflict
+from controlplane.drivers.shared import SharedServices
+from controlplane.errors import CloudRefused, InvalidInput, NotFound, StateConflict
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.rules import ResourceState
+from controlplane.worker import Worker
 from tests.functional.api_fixtures import make_api
-from tests.functional.depot import Depot
+from tests.functional.depot import Depot, open_depot
 from tests.functional.test_ui_pages import lint, sign_in
 
 READER = {"account": "report", "rights": "read"}
@@ -274,6 +277,31 @@ def test_in_the_cluster_only_what_runs_is_offered_to_be_cloned(depot: Depot) -> 
         for each in (shared, own):
             session.get_one(Resource, each).state = ResourceState.STOPPED
     assert offered() == numbers[:1]
+
+
+def test_a_shared_one_is_cloned_to_a_server_of_its_own_with_the_way_into_the_shared(
+    tmp_path: Path, sample_url: str
+) -> None:
+    depot = open_depot(tmp_path, sample_url, kubeconfig=tmp_path / "kubeconfig")
+    source_id = depot.database()
+    copy_id = depot.database(plan="own_small", clone_of=depot.resource(source_id).number)
+    run = next(r for r in depot.runs if r.extravars.get("resource_id") == copy_id)
+    assert (run.cloud, run.extravars["source"]["cloud"]) == ("kubernetes", "shared")
+    inventory = tmp_path / "inventory.yml"
+    hosts = {
+        f"shared_{e}": {"service_address": e, "ansible_host": "x"} for e in ("redis", "mariadb")
+    }
+    inventory.write_text(json.dumps({"all": {"children": {"s": {"hosts": hosts}}}}))
+    settings = depot.control_plane.settings
+    worker = Worker(depot.control_plane.delivery, settings, {"shared": SharedServices(inventory)})
+    with pytest.raises(CloudRefused, match="no host shared_postgresql"):
+        worker.with_source(run.extravars)
+    of_mariadb = {"source": {"cloud": "shared", "service": "mariadb"}}
+    assert worker.with_source(of_mariadb)["source"]["server"] == {"service_address": "mariadb"}
+    assert worker.with_source({"action": "change"}) == {"action": "change"}
+    with pytest.raises(CloudRefused):
+        worker.with_source({"source": {"cloud": "lab", "service": "mariadb"}})
+    depot.control_plane.db.dispose()
 
 
 def test_a_source_that_has_gone_meanwhile_ends_the_order(depot: Depot) -> None:

@@ -252,3 +252,16 @@ def ask(department: Department, address: str, statement: str) -> Any:
         cursor = connection.execute(statement)
         row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
+
+
+def shared_services(lab: Lab, *arguments: str) -> None:
+    """`python -m lab.services …` in the home of that lab."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
+    subprocess.run(
+        [sys.executable, "-m", "lab.services", *arguments],
+        cwd=CHECKOUT,
+        env=inherited | lab.environment,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )

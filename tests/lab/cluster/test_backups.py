@@ -17,7 +17,7 @@ from tests.lab import engine_clients
 from tests.lab.engine_clients import Engine
 from tests.lab.holders import SETTINGS, Holders
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
-from tests.lab.pods import Lab
+from tests.lab.pods import Lab, shared_services
 from tests.lab.servers.backed_engines import ENGINES, POSTGRESQL, Backed
 
 NAME = "低保核对系统"
@@ -27,9 +27,12 @@ CLIENTS = {e.service: e for e in (engine_clients.POSTGRESQL, engine_clients.MARI
 
 @pytest.fixture(scope="module")
 def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
-    folder = tmp_path_factory.mktemp("city")
-    with kubernetes_city(folder, lab, backup_store=folder / "store") as city:
+    shared_services(lab, "start", *CLIENTS)
+    folder, inventory = tmp_path_factory.mktemp("city"), lab.home / "services" / "inventory.yml"
+    store = folder / "store"
+    with kubernetes_city(folder, lab, backup_store=store, shared_inventory=inventory) as city:
         yield city
+    shared_services(lab, "clean")
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,18 @@ def test_a_server_of_its_own_is_backed_up_restored_exchanged_and_proven(own: Own
     assert own.total(again) == before
 
 
+def test_a_shared_one_is_cloned_to_a_server_of_its_own(own: Own) -> None:
+    source = own.delivered(plan="small")
+    for statement in own.engine.fill:
+        own.ask(source, statement.replace("{rows}", str(ROWS)))
+    before = own.total(source)
+    copy = own.delivered(clone_of=own.city.resource(source).number)
+    assert own.total(copy) == before
+    assert own.ask(copy, "SELECT count(*) FROM all_of_it") == [(ROWS,)]
+    own.ask(copy, "DELETE FROM household")
+    assert own.total(source) == before
+
+
 def archives(city: KubernetesCity) -> dict[str, LogArchive]:
     """By the resource whose server's log it is; each has but one."""
     with city.control_plane.db.read() as session:
@@ -163,22 +178,27 @@ def archives(city: KubernetesCity) -> dict[str, LogArchive]:
     return {row.server: row for row in rows}
 
 
+def archived(city: KubernetesCity) -> int:
+    """Of how many servers the log was archived, beside the two shared ones."""
+    return city.ticks.archive_logs() - len(CLIENTS)
+
+
 def test_any_moment_of_a_server_of_its_own_is_had_again_though_the_server_does_not_run(
     emptied: KubernetesCity, tmp_path: Path
 ) -> None:
     city, own = emptied, Own(emptied, POSTGRESQL, tmp_path)
     source = own.delivered()
-    assert city.ticks.archive_logs() == 1, [a.error for a in archives(city).values()]
+    assert archived(city) == 1, [a.error for a in archives(city).values()]
     for statement in POSTGRESQL.fill:
         own.ask(source, statement.replace("{rows}", str(ROWS)))
     before = own.total(source)
     ((moment,),) = own.ask(source, "SELECT clock_timestamp()")
     own.ask(source, f"{POSTGRESQL.drop}; CREATE TABLE written_since (id int)")
     city.operate(source, "power_off")
-    assert city.ticks.archive_logs() == 0
+    assert archived(city) == 0
     city.operate(source, "power_on")
     city.operate(source, "rotate_password")
-    assert city.ticks.archive_logs() == 1, [a.error for a in archives(city).values()]
+    assert archived(city) == 1, [a.error for a in archives(city).values()]
 
     city.operate(source, "power_off")
     recovery, limin = city.control_plane.recovery, city.person("limin")
@@ -191,7 +211,7 @@ def test_any_moment_of_a_server_of_its_own_is_had_again_though_the_server_does_n
     fresh = own.delivered(restore_from=taken.number)
     assert own.total(fresh) == before
 
-    assert city.ticks.archive_logs() == 1, [a.error for a in archives(city).values()]
+    assert archived(city) == 1, [a.error for a in archives(city).values()]
     assert archives(city)[fresh].reached_at is not None
     city.control_plane.operations.retire_now(city.person("chengang"), fresh, NAME)
     own.ended("retire")

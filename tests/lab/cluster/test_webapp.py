@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import ssl
-import subprocess
-import sys
 import time
 import urllib.error
 from collections.abc import Iterator
@@ -41,25 +38,13 @@ from tests.lab.applications import (
 )
 from tests.lab.cloud import until
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
-from tests.lab.pods import CHECKOUT, Lab
+from tests.lab.pods import Lab, shared_services
 
 PATIENCE_S = 60
 #: A version has this long to be ready here; its run begins and ends on a busy machine.
 READY_WITHIN_S = 45
 NEVER_READY_S = 200
 NAME = "www.civil-affairs-k.city.example"
-
-
-def services(lab: Lab, *arguments: str) -> None:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LAB_")}
-    subprocess.run(
-        [sys.executable, "-m", "lab.services", *arguments],
-        cwd=CHECKOUT,
-        env=inherited | lab.environment,
-        check=True,
-        capture_output=True,
-        timeout=300,
-    )
 
 
 def impatient(lab: Lab, folder: Path) -> Path:
@@ -74,7 +59,7 @@ def impatient(lab: Lab, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def running_city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
-    services(lab, "start", "postgresql")
+    shared_services(lab, "start", "postgresql")
     folder = tmp_path_factory.mktemp("city")
     inventory = lab.home / "services" / "inventory.yml"
     authority = folder / "authority"
@@ -82,7 +67,7 @@ def running_city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     places = {"shared_inventory": inventory, "kubernetes_inventory": impatient(lab, folder)}
     with kubernetes_city(folder, lab, authority_dir=authority, **places) as city:
         yield city
-    services(lab, "clean")
+    shared_services(lab, "clean")
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ class ActionModule(MariaDBAction):
         database, into = wanted["database"], wanted["into"]
         if has_begun(server, database, given["job_number"]):
             return False, {}  # an earlier try of this job has come further than this
-        other, password = self.other(server), given["secrets"]["password"]
+        other, password = self.source(server, given), given["secrets"]["password"]
         to = (server, database, into, wanted["account"], password)
         cloned = clone(other, wanted["source"], *to)
         accept(cloned, lambda: drop(server, [into], []), "the copy is not what was copied")

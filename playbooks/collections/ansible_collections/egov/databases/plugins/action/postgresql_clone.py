@@ -31,6 +31,6 @@ class ActionModule(DatabaseAction):
                 return False, {}  # an earlier try of this job has come further than this
         into, password = wanted["into"], given["secrets"]["password"]
         to = (into, wanted["owner"], wanted["account"], password, server)
-        cloned = clone(self.other(server), wanted["source"], *to)
+        cloned = clone(self.source(server, given), wanted["source"], *to)
         accept(cloned, lambda: drop_scratch(server, [into], []), "the copy is not what was copied")
         return True, {"rows": cloned.rows, "seconds": round(cloned.seconds, 2)}

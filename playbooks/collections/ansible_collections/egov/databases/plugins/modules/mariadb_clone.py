@@ -11,7 +11,8 @@ description:
   - Copies one into a new one beside the live database and compares every row; the live one is not touched.
   - A run of the same job after the two have changed places does nothing.
   - The server is that of the host's C(service_) variables; the account's password is that of C(controlplane).
-  - The source is on the same server, or on the one that the variable C(service_other) names in the same words.
+  - The source is on the same server, on the one that C(source.server) of C(controlplane) or the variable
+    C(service_other) names in the same words.
 options:
   source:
     description: The database to copy, which stays as it is and in use.

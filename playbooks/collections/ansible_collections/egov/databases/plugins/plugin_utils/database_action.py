@@ -42,6 +42,11 @@ class DatabaseAction(ActionBase):
             return server
         return self.SERVER.of(self._templar.template(self.variables["service_other"]))
 
+    def source(self, server: Any, given: Mapping[str, Any]) -> Any:
+        """The server of what is cloned: told with it, or as above."""
+        told = given["source"].get("server")
+        return self.SERVER.of(told) if told else self.other(server)
+
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         variables = self.variables = task_vars or {}
         result = super().run(tmp, variables)
