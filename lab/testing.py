@@ -33,6 +33,8 @@ BIN = Path(sys.executable).parent
 PYTEST = (sys.executable, "-m", "pytest")
 #: As many as a small machine has cores.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
+#: Twice as many as cores: while one waits for a cloud, another one's browser draws.
+WAITING_FOR_OTHERS = ("-n", "4", "--dist", "worksteal")
 #: The tests of a file share what it has set up, or must not be beside one another; one more than
 #: there are cores, for many of them wait for a server.
 FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
@@ -90,8 +92,7 @@ def lint_steps() -> list[Step]:
 
 
 def rounds() -> list[list[list[Step]]]:
-    """One round after the other. Linters keep one core busy, unit tests another; tests of a cloud
-    have the machine for themselves, for its many small answers each wait where a core is taken."""
+    """One round after the other. Linters keep one core busy, unit tests another."""
     functional = (*PYTEST, *SIDE_BY_SIDE, "tests/functional")
     unit = Step("unit", (*PYTEST, "tests/unit"), says=True)
     return [
@@ -106,12 +107,11 @@ def rounds() -> list[list[list[Step]]]:
                     says=True,
                 ),
                 Step(
-                    "integration, OpenStack",
-                    (*PYTEST, *SIDE_BY_SIDE, "tests/integration"),
-                    _openstack,
+                    "OpenStack, browser",
+                    (*PYTEST, *WAITING_FOR_OTHERS, "tests/integration", "tests/browser"),
+                    _cloud_and_browser,
                     says=True,
                 ),
-                Step("browser", (*PYTEST, *SIDE_BY_SIDE, "tests/browser"), _browser, says=True),
             ]
         ],
     ]
@@ -131,6 +131,13 @@ def steps_of(parts: Sequence[str]) -> list[Step]:
         "machines": Step("", (*PYTEST, *LABS, "tests/lab/machines")),
     }
     return [replace(known[part], name=f"lab, {part}", says=True) for part in parts]
+
+
+def brief_lab() -> list[Step]:
+    """What of the lab's tests there is time for at every change, Kubernetes built meanwhile: the
+    shared servers, and one test for each service in the cluster."""
+    servers, cluster_ = steps_of(("servers", "cluster"))
+    return [servers, replace(cluster_, command=(*cluster_.command, "-m", "brief"))]
 
 
 def _vagrant() -> dict[str, str]:
@@ -157,6 +164,10 @@ def _postgresql() -> dict[str, str]:
 
 def _openstack() -> dict[str, str]:
     return {"TEST_CLOUDS_YAML": cloud.start(test_home(), Progress(console)).clouds_yaml}
+
+
+def _cloud_and_browser() -> dict[str, str]:
+    return {**_openstack(), **_browser()}
 
 
 def _cloud_and_database() -> dict[str, str]:
@@ -249,7 +260,8 @@ def _worth_showing(said: str) -> str:
 @click.command()
 @click.argument("what", type=click.Choice(["all", "lint", "more", "lab"]), default="all")
 @click.option("--part", type=click.Choice(["", *MORE, *LAB]), default="", help="Only this one.")
-def main(what: str, part: str) -> None:
+@click.option("--brief", is_flag=True, help="What there is time for at every change.")
+def main(what: str, part: str, brief: bool) -> None:
     """Lint; lint and what every change must pass; more of that; every service in every place."""
     try:
         assets.build()
@@ -257,7 +269,7 @@ def main(what: str, part: str) -> None:
             "lint": lambda: [[lint_steps()]],
             "all": rounds,
             "more": lambda: [[steps_of([part] if part else MORE)]],
-            "lab": lambda: [[steps_of([part] if part else LAB)]],
+            "lab": lambda: [[brief_lab() if brief else steps_of([part] if part else LAB)]],
         }
         for tracks in chosen[what]():
             Runner().run(tracks)

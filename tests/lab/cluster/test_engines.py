@@ -170,6 +170,7 @@ def kill(city: KubernetesCity, resource_id: str) -> None:
     until(other, PATIENCE_S, "another pod")
 
 
+@pytest.mark.brief
 def test_mariadb_keeps_within_its_plan(city: KubernetesCity, tmp_path: Path) -> None:
     resource_id = delivered(city, MARIADB)
     way = access(city, tmp_path, resource_id)
@@ -192,6 +193,7 @@ def test_redis_changes_between_persistent_and_not_with_its_data(
     assert cache(way).mget("a", "b", "c") == ["1", "2", "3"]
 
 
+@pytest.mark.brief
 def test_redis_of_its_own_has_every_key_and_is_flushed_whole(
     city: KubernetesCity, tmp_path: Path
 ) -> None:
@@ -208,6 +210,7 @@ def test_redis_of_its_own_has_every_key_and_is_flushed_whole(
     assert mine.dbsize() == 0
 
 
+@pytest.mark.brief
 def test_rabbitmq_keeps_within_its_plan(city: KubernetesCity, tmp_path: Path) -> None:
     resource_id = delivered(city, RABBITMQ)
     way = access(city, tmp_path, resource_id)

@@ -267,6 +267,7 @@ def test_a_namespace_is_the_department_s_own_within_our_fences(city: KubernetesC
         water.core.create_namespaced_pod(water.namespace, greedy)
 
 
+@pytest.mark.brief
 def test_a_namespace_through_its_whole_life(city: KubernetesCity) -> None:
     resource_id, water = tenant(city)
     water.deploy("web", NGINX)
@@ -291,6 +292,7 @@ def test_a_namespace_through_its_whole_life(city: KubernetesCity) -> None:
 # --- two departments ----------------------------------------------------------------------------
 
 
+@pytest.mark.brief
 def test_two_departments_do_not_reach_each_other(city: KubernetesCity, tmp_path: Path) -> None:
     """By real packets of their pods, and by their kubeconfigs."""
     ours = database(city)

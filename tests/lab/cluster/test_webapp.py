@@ -105,6 +105,7 @@ def url_of(city: KubernetesCity, resource_id: str) -> str:
     return str(city.resource(resource_id).outputs["url"])
 
 
+@pytest.mark.brief
 def test_a_static_site_is_up(city: KubernetesCity, record_property: Any) -> None:
     application(city, zipped({"index.html": "0"}))  # the department is set up by its first order
     sha256 = upload(city, zipped({"site/index.html": "<p>低保", "site/a/b.css": "p {}"}))
