@@ -169,7 +169,7 @@ def _row(
 def enum_choices(schema: Mapping[str, Any]) -> Iterable[Choice]:
     """The values of an enum with their declared words."""
     labels = schema.get("x-ui", {}).get("labels", {})
-    return (Choice(str(v), words(labels.get(v, v))) for v in schema.get("enum", ()))
+    return (Choice(str(v), words(labels.get(str(v), v))) for v in schema.get("enum", ()))
 
 
 def _offered_plans(service: Service, context: FormContext) -> Iterable[Choice]:

@@ -84,6 +84,8 @@ def parameter_rows(resource: Resource, service: Service | None) -> list[tuple[st
         return []
     rows = []
     for action in service.actions.values():
+        if not service.offers(action, resource.spec, resource.outputs):
+            continue
         present = resource.outputs.get(action.prefilled_from or "") or {}
         groups = field_groups(service, action, FormContext(present)) if present else []
         fields = [field for group in groups for field in group.fields if field.name in present]

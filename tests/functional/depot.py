@@ -46,12 +46,12 @@ class Depot:
     def control_plane(self) -> ControlPlane:
         return self.city.control_plane
 
-    def database(self, login: str = "limin", **form: Any) -> str:
+    def database(self, login: str = "limin", service: str = "postgresql", **form: Any) -> str:
         """The id of a delivered database."""
         asked = {"system_name": "低保", "plan": "small", "database_name": "dibao", **form}
         pipeline = self.control_plane.pipeline
         request_id = pipeline.submit_request(
-            self.city.person(login), Ask("postgresql", "provision", "internet", asked)
+            self.city.person(login), Ask(service, "provision", "internet", asked)
         )
         self.city.decide("zhangjing", request_id)
         self.carry_out()
@@ -90,7 +90,7 @@ class Depot:
             return {"drill": told}
         if run.action in ("add_account", "account_password", "remove_account"):
             return {"accounts": self.accounts_after(run)}
-        if run.action == "set_parameters":
+        if run.action in ("set_parameters", "set_statement_limit"):
             return {"parameters": run.extravars["inputs"]}
         return {
             "address": "127.0.0.1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,77 @@ def test_settings_are_shown_and_prefilled(app: Flask, depot: Depot) -> None:
     assert "90 秒" in page
     asked = clerk.get(f"{path}/actions/set_parameters").text
     assert 'value="90"' in asked
+
+
+@pytest.fixture
+def clustered(tmp_path: Path, sample_url: str) -> Iterator[Depot]:
+    """Servers of departments' own are offered too."""
+    made = open_depot(tmp_path, sample_url, kubeconfig=tmp_path / "kubeconfig")
+    yield made
+    made.control_plane.db.dispose()
+
+
+def test_a_mariadb_is_set_as_far_as_its_server_is_its_own(clustered: Depot) -> None:
+    depot, clerk = clustered, sign_in(create_app(clustered.control_plane), "limin")
+    own = depot.database(service="mariadb", plan="own_small")
+    shared = depot.database(service="mariadb")
+    path = f"/resources/{own}"
+    asked = clerk.get(f"{path}/actions/set_parameters").text
+    assert lint(asked) == []
+    for before in ('value="50"', '<option value="0" selected', '<option value="UTC" selected'):
+        assert before in asked, "what the server has by itself"
+    form = {
+        "statement_timeout_s": "90",
+        "lock_timeout_s": "7",
+        "idle_transaction_timeout_s": "300",
+        "sort_memory_mib": "8",
+        "isolation": "read committed",
+        "time_zone": "Asia/Shanghai",
+    }
+    assert clerk.post(f"{path}/actions/set_parameters", **form).status_code == 302
+    depot.carry_out()
+    page = clerk.get(path).text
+    assert lint(page) == []
+    for words in ("90 秒", "5 分钟", "读已提交", "北京时间"):
+        assert page.count(words) == 1
+    assert "调整语句时限" not in page
+    asked = clerk.get(f"{path}/actions/set_parameters").text
+    for now in ('value="7"', '<option value="300" selected', '<option value="Asia/Shanghai" selec'):
+        assert now in asked
+
+    assert clerk.post(f"/resources/{shared}/actions/set_parameters", **form).status_code == 404
+    assert depot.carry_out() == []
+    limit = f"/resources/{shared}/actions/set_statement_limit"
+    assert clerk.post(limit, statement_timeout_s="60").status_code == 302
+    depot.carry_out()
+    page = clerk.get(f"/resources/{shared}").text
+    assert lint(page) == []
+    assert page.count("60 秒") == 1
+    assert "调整参数" not in page
+
+
+def test_every_fault_of_a_mariadb_s_settings_and_accounts_is_named(clustered: Depot) -> None:
+    own = clustered.database(service="mariadb", plan="own_small")
+    wanted = {
+        "statement_timeout_s": 86401,
+        "lock_timeout_s": 0,
+        "idle_transaction_timeout_s": 1,
+        "sort_memory_mib": "much",
+        "isolation": "none",
+        "max_connections": 9000,
+    }
+    assert faults(clustered, own, "set_parameters", **wanted) == [
+        ("statement_timeout_s", "field_too_large"),
+        ("lock_timeout_s", "field_too_small"),
+        ("idle_transaction_timeout_s", "field_choice"),
+        ("sort_memory_mib", "field_not_integer"),
+        ("isolation", "field_choice"),
+        ("time_zone", "field_required"),
+        ("max_connections", "field_unknown"),
+    ]
+    for name in ("drill", "dump", "loader", "restoring", "exchange", "cloning"):
+        refused = faults(clustered, own, "add_account", account=name, rights="read")
+        assert refused == [("account", "field_pattern")], "the platform's own are called so"
 
 
 def test_the_api_adds_an_account_and_shows_its_connection(depot: Depot) -> None:

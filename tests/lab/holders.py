@@ -1,29 +1,59 @@
-"""Accounts beside an instance's main one, used by real clients as those who hold them would."""
+"""Accounts beside an instance's main one, used by real clients as those who hold them would, and
+settings for all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.integration.live_city import LiveCity
-from tests.lab.engine_clients import Access, Engine, query
+from tests.lab.engine_clients import Access, Engine, ask, query
 
-#: Of a PostgreSQL, and how a new session sees them.
+
+@dataclass(frozen=True)
+class Settings:
+    """What a department sets on a server of its own, and how any new session sees it."""
+
+    form: dict[str, Any]
+    ask: Callable[[Access, str], list[Any]]
+    shown: str
+    seen: tuple[Any, ...]
+
+
 SETTINGS = {
-    "statement_timeout_s": 90,
-    "lock_timeout_s": 0,
-    "idle_in_transaction_timeout_s": 0,
-    "work_mem_mib": 8,
-    "isolation": "repeatable read",
-    "time_zone": "Asia/Shanghai",
+    "postgresql": Settings(
+        {
+            "statement_timeout_s": 90,
+            "lock_timeout_s": 0,
+            "idle_in_transaction_timeout_s": 0,
+            "work_mem_mib": 8,
+            "isolation": "repeatable read",
+            "time_zone": "Asia/Shanghai",
+        },
+        query,
+        "SELECT current_setting('statement_timeout'), current_setting('work_mem'), "
+        "current_setting('default_transaction_isolation'), current_setting('TimeZone')",
+        ("90s", "8MB", "repeatable read", "Asia/Shanghai"),
+    ),
+    "mariadb": Settings(
+        {
+            "statement_timeout_s": 90,
+            "lock_timeout_s": 7,
+            "idle_transaction_timeout_s": 300,
+            "sort_memory_mib": 8,
+            "isolation": "read committed",
+            "time_zone": "Asia/Shanghai",
+        },
+        ask,
+        "SELECT @@max_statement_time, @@innodb_lock_wait_timeout, @@idle_transaction_timeout, "
+        "@@sort_buffer_size DIV 1048576, @@tx_isolation, @@time_zone",
+        (90, 7, 300, 8, "READ-COMMITTED", "+08:00"),
+    ),
 }
-AS_SEEN = [("90s", "8MB", "repeatable read", "Asia/Shanghai")]
-ASK_SETTINGS = (
-    "SELECT current_setting('statement_timeout'), current_setting('work_mem'), "
-    "current_setting('default_transaction_isolation'), current_setting('TimeZone')"
-)
 INDEX_BY_EXTENSION = (
     "CREATE TABLE names (name text); CREATE INDEX ON names USING gin (name gin_trgm_ops)"
 )
@@ -75,18 +105,22 @@ class Holders:
 
 
 def equip(holders: Holders) -> None:
-    """A PostgreSQL has accounts, settings and an extension that an index needs."""
+    """A database has accounts and settings, a PostgreSQL an extension that an index needs too."""
     holders.engine.write(holders.access(""))
     holders.come()
-    holders.city.operate(holders.resource_id, "set_parameters", **SETTINGS)
-    holders.city.operate(holders.resource_id, "add_extension", extension="pg_trgm")
-    query(holders.access(""), INDEX_BY_EXTENSION)
+    service = holders.engine.service
+    holders.city.operate(holders.resource_id, "set_parameters", **SETTINGS[service].form)
+    if service == "postgresql":
+        holders.city.operate(holders.resource_id, "add_extension", extension="pg_trgm")
+        query(holders.access(""), INDEX_BY_EXTENSION)
     assert_equipped(holders)
 
 
 def assert_equipped(holders: Holders) -> None:
     holders.work()
+    settings = SETTINGS[holders.engine.service]
     for account in ("", "report", "intake"):
-        assert query(holders.access(account), ASK_SETTINGS) == AS_SEEN
-    used = query(holders.access(""), "SELECT similarity('低保核对', '低保核查') > 0")
-    assert used == [(True,)]
+        assert settings.ask(holders.access(account), settings.shown) == [settings.seen]
+    if holders.engine.service == "postgresql":
+        used = query(holders.access(""), "SELECT similarity('低保核对', '低保核查') > 0")
+        assert used == [(True,)]

@@ -24,7 +24,7 @@ from tests.lab.engine_clients import (
     broker,
     cache,
 )
-from tests.lab.holders import Holders
+from tests.lab.holders import SETTINGS, Holders
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 
@@ -92,6 +92,11 @@ def test_a_server_of_its_own_is_used_through_its_whole_life(
     holders = Holders(city, resource_id, engine, tmp_path) if engine.add_one else None
     if holders:
         holders.come()
+    if engine is MARIADB:
+        pod = pod_of(city, resource_id)
+        city.operate(resource_id, "set_parameters", **SETTINGS["mariadb"].form)
+        assert pod_of(city, resource_id) == pod, "it is not started again for them"
+        assert_set(city, tmp_path, resource_id)
 
     city.operate(resource_id, "rotate_password")
     new = access(city, tmp_path, resource_id)
@@ -107,11 +112,19 @@ def test_a_server_of_its_own_is_used_through_its_whole_life(
 
     city.fulfilled(city.change(resource_id, plan="own_standard"))
     assert engine.count(new) == there
+    if engine is MARIADB:
+        assert_set(city, tmp_path, resource_id)
     if holders:
         holders.work()
         holders.leave()
     assert volume_gib(city, resource_id) > size
     assert city.resource(resource_id).spec["plan"]["code"] == "own_standard"
+
+
+def assert_set(city: KubernetesCity, folder: Path, resource_id: str) -> None:
+    settings = SETTINGS["mariadb"]
+    seen = settings.ask(access(city, folder, resource_id), settings.shown)
+    assert seen == [settings.seen]
 
 
 @EACH
@@ -155,6 +168,13 @@ def test_a_build_whose_image_is_missing_says_so_and_leaves_nothing(
 # --- what each engine has of its own ------------------------------------------------------------
 
 
+def pod_of(city: KubernetesCity, resource_id: str) -> str:
+    """The unique id of the one pod that is there."""
+    asked = {"label_selector": f"egov/resource-id={resource_id}"}
+    (pod,) = client.CoreV1Api(city.client()).list_pod_for_all_namespaces(**asked).items
+    return str(pod.metadata.uid)
+
+
 def kill(city: KubernetesCity, resource_id: str) -> None:
     """The server ends without a chance to write anything, and its pod is made again."""
     core = client.CoreV1Api(city.client())
@@ -168,6 +188,17 @@ def kill(city: KubernetesCity, resource_id: str) -> None:
         return True if [p for p in found if p.metadata.uid != pod.metadata.uid] else None
 
     until(other, PATIENCE_S, "another pod")
+
+
+def test_mariadb_keeps_its_settings_when_its_server_is_killed(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    resource_id = delivered(city, MARIADB)
+    city.operate(resource_id, "set_parameters", **SETTINGS["mariadb"].form)
+    way = access(city, tmp_path, resource_id)
+    kill(city, resource_id)
+    until(lambda: gets_in(MARIADB, way) or None, PATIENCE_S, "MariaDB again")
+    assert_set(city, tmp_path, resource_id)
 
 
 @pytest.mark.brief

@@ -21,7 +21,7 @@ from tests.integration.live_city import LiveCity
 from tests.lab import dedicated, engine_clients
 from tests.lab.cloud import Department, Lab
 from tests.lab.engine_clients import MARIADB, Access
-from tests.lab.holders import Holders
+from tests.lab.holders import SETTINGS, Holders, assert_equipped, equip
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -67,6 +67,13 @@ def database(city: LiveCity, tmp_path_factory: pytest.TempPathFactory) -> Databa
     made = Database(city, resource_id, tmp_path_factory.mktemp("client"))
     assert made.ask("SELECT 1") == 1
     return made
+
+
+#: Seconds since 1970 at which the server has started, to a second.
+BEGAN = """
+SELECT UNIX_TIMESTAMP() - VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS
+WHERE VARIABLE_NAME = 'UPTIME'
+"""
 
 
 def pool_mib(database: Database) -> int:
@@ -120,9 +127,12 @@ def holders(city: LiveCity, database: Database) -> Holders:
     return Holders(city, database.id, MARIADB, database.folder)
 
 
-def test_it_has_accounts_beside_the_main_one_as_a_shared_one_has(holders: Holders) -> None:
-    MARIADB.write(holders.access(""))
-    holders.come()
+def test_it_has_accounts_and_settings_and_is_not_started_again_for_them(
+    database: Database, holders: Holders
+) -> None:
+    began = database.ask(BEGAN)
+    equip(holders)
+    assert abs(database.ask(BEGAN) - began) <= 1
 
 
 def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
@@ -145,12 +155,12 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     assert database.ask(total) == before
     with pytest.raises(pymysql.err.ProgrammingError, match="doesn't exist"):
         fresh.ask(total)
-    holders.work()
+    assert_equipped(holders)
 
     database.ask("DELETE FROM household")
     dedicated.restore_in_place(city, database.id, number)
     assert database.ask(total) == before
-    holders.work()
+    assert_equipped(holders)
     dedicated.end_with_a_last_backup(city, fresh.id)
 
     asked = dedicated.order(city, "mariadb", clone_of=city.resource(database.id).number)
@@ -173,7 +183,7 @@ def test_both_passwords_hold_for_a_while_and_then_only_the_new_one(
     city.idle()
     assert database.ask("SELECT word FROM kept") == "低保"
     assert "locked" in database.refuses(before)
-    holders.work()
+    assert_equipped(holders)
     holders.leave()
 
 
@@ -200,6 +210,8 @@ def test_the_machine_grows_with_what_runs_on_it_and_keeps_the_rows(
 
     assert city.wait(rows, "the server on the larger machine", city.told) == 42
     assert pool_mib(database) > before * 3, "half of four times the memory"
+    settings = SETTINGS["mariadb"]
+    assert settings.ask(database.access(), settings.shown) == [settings.seen], "started with them"
 
 
 def test_retired_it_takes_its_machine_along_and_nothing_is_left(

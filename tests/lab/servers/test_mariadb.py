@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +12,14 @@ from typing import Any
 import pymysql
 import pytest
 
+from controlplane.config import CHECKOUT
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
+
+sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
+from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_restores import loading
+from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_servers import MariaServer
+
+LIMIT = "SELECT @@max_statement_time"
 
 
 def connect(
@@ -160,3 +170,60 @@ def test_further_accounts_read_or_write_and_go_with_the_instance(
         left = one.outputs["database"]
         assert ask(admin, f"SELECT User FROM user WHERE User LIKE '{left}%'") == []  # noqa: S608
         assert ask(admin, f"SHOW DATABASES LIKE '{left}'") == []
+
+
+def test_a_statement_s_time_is_limited_for_its_accounts_and_not_for_the_platform_s_work(
+    inventory: Path, tmp_path: Path
+) -> None:
+    ours = instance(inventory, tmp_path, ODD_PASSWORD)
+    theirs = instance(inventory, tmp_path, "another-secret")
+    server, name = ours.server, ours.outputs["database"]
+    before = of(ours)
+    ours.run("add_account", {"account": "report", "rights": "read"}, "read'er")
+    ours.run("set_statement_limit", {"statement_timeout_s": 1})
+    assert ours.outputs["parameters"] == {"statement_timeout_s": 1}
+    reader = connect(server, f"{name}_report", "read'er", name)
+    for limited in (of(ours), reader):
+        with pytest.raises(pymysql.OperationalError, match="max_statement_time exceeded"):
+            ask(limited, "SELECT SLEEP(5)")
+        assert ask(limited, "SELECT 1") == [(1,)], "the connection stays"
+    for free in (before, of(theirs)):
+        assert ask(free, LIMIT) == [(0,)], "made before, or another department's"
+    assert ours.run("provision") == 0, "a second run changes nothing"
+
+    ours.password = "new'$ecret\\"
+    ours.run("rotate_password")
+    ours.run("add_account", {"account": "intake", "rights": "write"}, "in-take")
+    ours.run("power_off")
+    ours.run("power_on")
+    other = {"resource_id": theirs.resource_id, "outputs": theirs.outputs, "spec": theirs.spec}
+    ours.told = {"related": {"other": other}}
+    ours.run("exchange")
+    intake = connect(server, f"{name}_intake", "in-take", name)
+    for limited in (of(ours), intake):
+        assert ask(limited, LIMIT) == [(1,)]
+    assert ask(of(theirs), LIMIT) == [(0,)]
+    assert loads_with(ours) == "0.000000\t0\n"
+
+    said = ours.fails("set_statement_limit", {"lock_timeout_s": "long"})
+    assert "lock_timeout_s" in said
+    assert ask(of(ours), LIMIT) == [(1,)]
+    ours.run("set_statement_limit", {"statement_timeout_s": 0})
+    assert ask(of(ours), "SELECT SLEEP(1.1)") == [(0,)]
+    for one in (ours, theirs):
+        one.run("retire")
+
+
+def loads_with(instance: Instance) -> str:
+    """The limits that hold for the program by which a backup is restored as the main account."""
+    server, outputs = MariaServer.of(instance.server), instance.outputs
+    loader = server.as_account(outputs["username"], instance.password)
+    done = subprocess.run(
+        [*loading(loader, outputs["database"]), "--skip-column-names"],
+        input="SELECT @@max_statement_time, @@idle_transaction_timeout;",
+        env={**os.environ, **loader.environment()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout

@@ -40,6 +40,10 @@ options:
     description: Connections, the platform's own few included.
     type: int
     required: true
+  settings:
+    description: An option file that the configuration includes, read at the next start; another one starts nothing again.
+    type: str
+    default: ""
   server_key:
     description: The private key of the certificate.
     type: str
@@ -102,6 +106,8 @@ performance-schema = OFF
 local-infile = OFF
 # What clients do wrong is not noted: nobody turns this log over but a start.
 log-warnings = 1
+# What its department has set. It comes last, so that it holds.
+!include {home}/settings.cnf
 """
 
 START = """# Half of the memory: the rest is for connections and what the engine keeps beside the pool.
@@ -148,6 +154,8 @@ class MariaDB(machines.Machine):
             port=self.wanted["port"],
             max_connections=self.wanted["max_connections"],
         )
+        # Before what includes it. A server that runs has been told what is new in it, or is now.
+        self.write(self.home / "settings.cnf", self.wanted["settings"], 0o644)
         written = [
             self.write_certificate(),
             self.write(self.home / "my.cnf", configuration, 0o644),
@@ -198,6 +206,7 @@ def main() -> None:
         **machines.OPTIONS,
         "port": {"type": "int", "default": 3306},
         "admin_user": {"type": "str", "required": True},
+        "settings": {"type": "str", "default": ""},
     }
     module = AnsibleModule(argument_spec=options)
     server = MariaDB(module)

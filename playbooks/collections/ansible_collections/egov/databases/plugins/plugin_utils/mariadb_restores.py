@@ -20,6 +20,7 @@ from ansible_collections.egov.databases.plugins.plugin_utils.manifests import (
 )
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_measures import measure
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_servers import (
+    WITHOUT_LIMITS,
     MariaServer,
     account,
     pattern,
@@ -95,6 +96,7 @@ def loading(loader: MariaServer, database: str) -> list[str]:
     return [
         *(str(loader.tools / "mariadb"), *loader.options(), "--batch", "--sandbox"),
         *("--local-infile=0", "--max-allowed-packet=1G", f"--database={database}"),
+        f"--init-command=SET SESSION {WITHOUT_LIMITS}",
     ]
 
 

@@ -14,10 +14,12 @@ from ansible_collections.egov.databases.plugins.plugin_utils.endpoints import (
     Endpoint,
 )
 
+#: Limits that a department has set for its own sessions are not for the platform's.
+WITHOUT_LIMITS = "max_statement_time = 0, idle_transaction_timeout = 0"
 # Text of values must not depend on who asks, nor on what the server was set to.
 SESSION = (
     "SET SESSION time_zone = '+00:00', sql_mode = 'NO_AUTO_VALUE_ON_ZERO', "
-    "max_statement_time = 0, group_concat_max_len = 1048576"
+    f"{WITHOUT_LIMITS}, group_concat_max_len = 1048576"
 )
 
 
