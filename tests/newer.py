@@ -51,9 +51,9 @@ def edited(text: str, *edits: tuple[str, str]) -> str:
     return text
 
 
-#: What becomes of PostgreSQL in the lab: its small plan takes more connections and more memory, and
-#: the upgrade of the system called so fails when its database has been changed already.
-POSTGRESQL_9 = (
+#: What becomes of a database's service in the lab: its small plan takes more connections and more
+#: memory, and the upgrade of the system called so fails when its database has been changed already.
+VERSION_9 = (
     ("connections: 20, vcpu: 1, memory_mib: 512", "connections: 25, vcpu: 1, memory_mib: 1024"),
     (
         "  upgrade:\n    kind: upgrade\n    playbook: manage.yml\n",
@@ -77,45 +77,36 @@ NEWER_PLAY = f"""\
 """
 
 
-def release_postgresql(folder: Path) -> tuple[Path, str]:
-    """The shipped PostgreSQL in a playbooks folder of a test's own, kept as it is beside 9.0.0;
-    the folder, and the version that is kept."""
-    shipped, playbooks = CHECKOUT / "playbooks", folder / "playbooks"
-    newest, declared = playbooks / "services" / "postgresql", shipped / "services" / "postgresql"
-    version = load_catalogue(shipped / "services")["postgresql"].version
-    shutil.copytree(declared, newest, ignore=shutil.ignore_patterns("versions"))
+def release(service: str, folder: Path) -> tuple[Path, str]:
+    """The shipped service in a playbooks folder of a test's own, kept as it is beside 9.0.0; the
+    folder, and the version that is kept."""
+    playbooks = _playbooks(folder)
+    services = CHECKOUT / "playbooks" / "services"
+    newest, version = playbooks / "services" / service, load_catalogue(services)[service].version
+    shutil.copytree(services / service, newest, ignore=shutil.ignore_patterns("versions"))
     shutil.copytree(newest, newest / "versions" / version)
     # Some of its plans bring a machine.
-    (newest.parent / "vm").symlink_to(shipped / "services" / "vm")
-    for name in ("roles", "collections", "ops"):
-        (playbooks / name).symlink_to(shipped / name)
-    shutil.copyfile(CHECKOUT / "ansible.cfg", folder / "ansible.cfg")
-    (folder / "inventory").mkdir()
+    (newest.parent / "vm").symlink_to(services / "vm")
     text = (newest / "service.yml").read_text(encoding="utf-8")
-    text = edited(text, (f"version: {version}", "version: 9.0.0"), *POSTGRESQL_9)
+    text = edited(text, (f"version: {version}", "version: 9.0.0"), *VERSION_9)
     (newest / "service.yml").write_text(text, encoding="utf-8")
     (newest / "newer.yml").write_text(NEWER_PLAY, encoding="utf-8")
     return playbooks, version
 
 
-def offering_postgresql(folder: Path, version: str = "", *edits: tuple[str, str]) -> Path:
-    """The shipped playbooks, with PostgreSQL offered as 9.0.0 with `edits` in its play, or in an
+def offering(service: str, folder: Path, version: str = "", *edits: tuple[str, str]) -> Path:
+    """The shipped playbooks, with this service offered as 9.0.0 with `edits` in its play, or in an
     older version that is kept."""
-    shipped, playbooks = CHECKOUT / "playbooks", folder / "playbooks"
-    (playbooks / "services").mkdir(parents=True)
-    for service in (shipped / "services").iterdir():
-        if service.name != "postgresql":
-            (playbooks / "services" / service.name).symlink_to(service)
-    for name in ("roles", "collections", "ops"):
-        (playbooks / name).symlink_to(shipped / name)
-    shutil.copyfile(CHECKOUT / "ansible.cfg", folder / "ansible.cfg")
-    (folder / "inventory").mkdir()
-    declared, offered = shipped / "services" / "postgresql", playbooks / "services" / "postgresql"
+    playbooks, services = _playbooks(folder), CHECKOUT / "playbooks" / "services"
+    for other in services.iterdir():
+        if other.name != service:
+            (playbooks / "services" / other.name).symlink_to(other)
+    declared, offered = services / service, playbooks / "services" / service
     if version:
         shutil.copytree(declared / "versions" / version, offered)
         return playbooks
     shutil.copytree(declared, offered)
-    newest = load_catalogue(shipped / "services")["postgresql"].version
+    newest = load_catalogue(services)[service].version
     kept = offered / "versions" / newest
     kept.mkdir()
     for file in declared.glob("*.yml"):
@@ -126,4 +117,15 @@ def offering_postgresql(folder: Path, version: str = "", *edits: tuple[str, str]
     ):
         text = (offered / file).read_text(encoding="utf-8")
         (offered / file).write_text(edited(text, *changes), encoding="utf-8")
+    return playbooks
+
+
+def _playbooks(folder: Path) -> Path:
+    """The shipped ones, without any service yet."""
+    shipped, playbooks = CHECKOUT / "playbooks", folder / "playbooks"
+    (playbooks / "services").mkdir(parents=True)
+    for name in ("roles", "collections", "ops"):
+        (playbooks / name).symlink_to(shipped / name)
+    shutil.copyfile(CHECKOUT / "ansible.cfg", folder / "ansible.cfg")
+    (folder / "inventory").mkdir()
     return playbooks

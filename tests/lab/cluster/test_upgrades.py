@@ -1,5 +1,5 @@
-"""Minor upgrades of a PostgreSQL of a department's own in the cluster, while its application is
-visited."""
+"""Minor upgrades of databases on servers of a department's own in the cluster, one while its
+application is visited."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
 from tests.lab.applications import counter, visited
 from tests.lab.campaigns import advance_to_the_end
+from tests.lab.engine_clients import Access, query
+from tests.lab.engine_clients import ask as ask_mariadb
+from tests.lab.holders import SETTINGS
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import CHECKOUT, Lab
-from tests.newer import offering_postgresql
+from tests.newer import offering
 
 ENGINEER = "chengang"
 OLDER, SHIPPED, NEXT = "1.2.0", "1.3.0", "9.0.0"
@@ -27,9 +30,15 @@ VERSION_LABEL = "app.kubernetes.io/version"
 #: The next version's servers are of an image that nobody has brought to the node.
 MISSING_IMAGE = (
     "        kubernetes_server_version:",
-    '        kubernetes_server_image: "{{ kubernetes_postgresql_image if controlplane.is_undoing'
-    " else 'lab.local/postgresql:99' }}\"\n        kubernetes_server_version:",
+    '        kubernetes_server_image: "{{ kubernetes_SERVICE_image if controlplane.is_undoing'
+    " else 'lab.local/SERVICE:99' }}\"\n        kubernetes_server_version:",
 )
+ASK = {"postgresql": query, "mariadb": ask_mariadb}
+ROWS = {
+    "postgresql": "CREATE TABLE household AS SELECT generate_series(1, 1000) AS id",
+    "mariadb": "CREATE TABLE household SELECT seq AS id FROM seq_1_to_1000",
+}
+COUNT = "SELECT count(*) FROM household"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +52,7 @@ def city(running_city: KubernetesCity) -> Iterator[KubernetesCity]:
     """What a test leaves standing goes, and nothing of it may be left in the cluster."""
     yield running_city
     running_city.start_again_on(CHECKOUT / "playbooks")
-    running_city.retire_all("webapp", "postgresql")
+    running_city.retire_all("webapp", "postgresql", "mariadb")
     running_city.assert_nothing_is_left()
 
 
@@ -66,9 +75,11 @@ def server_pod(city: KubernetesCity, resource_id: str) -> Any:
     return pod
 
 
-def upgraded(city: KubernetesCity, before: str, after: str) -> tuple[str, str]:
+def upgraded(
+    city: KubernetesCity, before: str, after: str, service: str = "postgresql"
+) -> tuple[str, str]:
     """A campaign over every instance; how it ended, and why if it was stopped."""
-    plan = Plan("postgresql", before, after, any_time=True)
+    plan = Plan(service, before, after, any_time=True)
     number = city.control_plane.upgrading.start(city.person(ENGINEER), plan)
     state = advance_to_the_end(city, number)
     with city.control_plane.db.read() as session:
@@ -78,7 +89,7 @@ def upgraded(city: KubernetesCity, before: str, after: str) -> tuple[str, str]:
 def test_a_minor_upgrade_keeps_the_data_and_no_visit_is_lost(
     city: KubernetesCity, tmp_path: Path
 ) -> None:
-    city.start_again_on(offering_postgresql(tmp_path, OLDER))
+    city.start_again_on(offering("postgresql", tmp_path, OLDER))
     database = city.delivered("postgresql", plan="own_small", database_name="dibao")
     uploads = city.control_plane.uploads
     archive = uploads.receive(city.person("limin"), None, "app", io.BytesIO(counter("one")))
@@ -110,18 +121,42 @@ def test_a_minor_upgrade_keeps_the_data_and_no_visit_is_lost(
     print(f"minor upgrade: {len(visitor.answers)} visits, {visitor.retried} tried again, none lost")
 
 
-def test_an_upgrade_that_fails_goes_back_with_the_data(
+def test_a_mariadb_is_upgraded_with_its_data_and_can_be_set_from_then_on(
     city: KubernetesCity, tmp_path: Path
 ) -> None:
-    database = city.delivered("postgresql", plan="own_small", database_name="dibao")
-    uri = connection_string(city, tmp_path, database)
-    with psycopg.connect(uri) as connection:
-        connection.execute("CREATE TABLE household AS SELECT generate_series(1, 1000) AS id")
-    city.start_again_on(offering_postgresql(tmp_path, "", MISSING_IMAGE))
-    state, reason = upgraded(city, SHIPPED, NEXT)
+    city.start_again_on(offering("mariadb", tmp_path, OLDER))
+    database = city.delivered("mariadb", plan="own_small", database_name="dibao")
+    way, before = Access.shown(city.shown(database), tmp_path), server_pod(city, database)
+    assert VERSION_LABEL not in before.metadata.labels
+    ask_mariadb(way, ROWS["mariadb"])
+    city.start_again_on(CHECKOUT / "playbooks")
+    assert server_pod(city, database).metadata.uid == before.metadata.uid
+    assert upgraded(city, OLDER, SHIPPED, "mariadb") == ("finished", "")
+    after = server_pod(city, database)
+    assert after.metadata.labels[VERSION_LABEL] == SHIPPED
+    assert after.metadata.uid != before.metadata.uid
+    assert ask_mariadb(way, COUNT) == [(1000,)]
+    settings = SETTINGS["mariadb"]
+    city.operate(database, "set_parameters", **settings.form)
+    assert settings.ask(way, settings.shown) == [settings.seen]
+
+
+@pytest.mark.parametrize("service", ["postgresql", "mariadb"])
+def test_an_upgrade_that_fails_goes_back_with_the_data(
+    city: KubernetesCity, tmp_path: Path, service: str
+) -> None:
+    database = city.delivered(service, plan="own_small", database_name="dibao")
+    way, ask_it = Access.shown(city.shown(database), tmp_path), ASK[service]
+    ask_it(way, ROWS[service])
+    settings = SETTINGS[service]
+    city.operate(database, "set_parameters", **settings.form)
+    before, after = (text.replace("SERVICE", service) for text in MISSING_IMAGE)
+    city.start_again_on(offering(service, tmp_path, "", (before, after)))
+    state, reason = upgraded(city, SHIPPED, NEXT, service)
     assert state == "stopped"
-    assert "the node has no image lab.local/postgresql:99" in reason
-    assert ask(uri, "SELECT count(*) FROM household") == [(1000,)]
+    assert f"the node has no image lab.local/{service}:99" in reason
+    assert ask_it(way, COUNT) == [(1000,)]
+    assert settings.ask(way, settings.shown) == [settings.seen]
     assert server_pod(city, database).metadata.labels[VERSION_LABEL] == SHIPPED
     resource = city.resource(database)
     assert (resource.service_version, resource.state) == (SHIPPED, "active")
