@@ -20,7 +20,7 @@ from controlplane.db import Database
 from controlplane.errors import CloudRefused, CloudUnavailable, ResourceBusy
 from controlplane.jobs import enqueue_action
 from controlplane.provisioning import service as provisioning
-from controlplane.provisioning.filling import DiskLevel, event_of, level_of
+from controlplane.provisioning.filling import DiskLevel, event_of, level_of, of_plan
 from controlplane.provisioning.models import Job, Resource, ResourceDisk
 from controlplane.provisioning.rules import JobState, ResourceState
 from controlplane.readings import DiskReading, Measured
@@ -88,25 +88,32 @@ class Disks:
             if resource is None or plan is None or resource.state not in MEASURED:
                 return False
             limit_gib = int(resource.capacity.get(plan.dimension, 0))
+            used_bytes, is_own = reading.used_bytes, reading.size_bytes is not None
+            if reading.size_bytes is not None:
+                used_bytes = of_plan(used_bytes, reading.size_bytes, limit_gib)
             level = level_of(
-                reading.used_bytes, limit_gib, plan.near_percent, plan.critical_percent
+                used_bytes,
+                limit_gib,
+                plan.near_percent,
+                plan.critical_percent,
+                has_own_disk=is_own,
             )
             disk = session.get(ResourceDisk, resource_id)
             before = DiskLevel(disk.level) if disk else DiskLevel.FINE
             session.merge(
                 ResourceDisk(
                     resource_id=resource_id,
-                    used_bytes=reading.used_bytes,
+                    used_bytes=used_bytes,
                     limit_gib=limit_gib,
                     level=level,
                     is_read_only=reading.is_read_only,
                     measured_at=now,
                 )
             )
-            event = event_of(before, level)
+            event = event_of(before, level, has_own_disk=is_own)
             if event is not None:
                 provisioning.audit_resource(
-                    session, audit.SYSTEM, event, resource, now, used_bytes=reading.used_bytes
+                    session, audit.SYSTEM, event, resource, now, used_bytes=used_bytes
                 )
             if (level is DiskLevel.FULL) is not reading.is_read_only:
                 self._hold(session, resource_id, plan)

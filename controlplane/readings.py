@@ -17,10 +17,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class DiskReading:
-    """What a resource's data take, and whether its server refuses to write more of them."""
+    """What a resource's data take, and whether its server refuses to write more of them.
+
+    `size_bytes` is of a file system that is the resource's own, whose bookkeeping counts as used: a
+    plan of 10 GiB has a little less there.
+    """
 
     used_bytes: int
     is_read_only: bool
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ EVENTS = {
     "disk_near": _("存储将满"),
     "disk_critical": _("存储即将用尽"),
     "disk_full": _("存储已满，转为只读"),
+    "disk_used_up": _("存储已满，写不进新数据"),
     "disk_freed": _("存储恢复正常"),
     "lease_suspended": _("到期停用"),
     "resource_protected": _("设为受保护"),

@@ -91,7 +91,8 @@ BACKUPS: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-#: Of a service whose data share a server: its plan's disk is measured, and held to.
+#: Of a service whose data fill a disk: what its plan has of it is measured, and held to where
+#: others share it.
 DISK: dict[str, Any] = {
     "type": "object",
     "properties": {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ class BackupPlan:
 class DiskPlan:
     """Which part of the capacity a resource's data fill, from which shares on somebody is told, and
     the internal action that closes or opens it for writing; None where what it stands on refuses by
-    itself. Only what stands on one of `engines`."""
+    itself, as a disk of its own does. Only what stands on one of `engines`."""
 
     dimension: str
     near_percent: int
@@ -210,8 +210,11 @@ class Service:
 
     def disk_of(self, spec: Mapping[str, Any]) -> DiskPlan | None:
         """How what a spec's plan makes is measured and held to it; None where it is not."""
-        plan = self.disk
-        return plan if plan is not None and self.engine_of(spec) in plan.engines else None
+        plan, engine = self.disk, self.engine_of(spec)
+        if plan is None or engine not in plan.engines:
+            return None
+        holding = self.actions[plan.held_with].engines if plan.held_with else ()
+        return replace(plan, held_with=None) if holding and engine not in holding else plan
 
     def machine_form_of(self, spec: Mapping[str, Any]) -> dict[str, Any] | None:
         """The form of the machine that a spec's plan brings with it; None where it brings none.

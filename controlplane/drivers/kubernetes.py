@@ -10,7 +10,7 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -29,11 +29,11 @@ from controlplane.drivers.kubernetes_logs import (
     RESOURCE_LABEL,
     log_hosts,
 )
-from controlplane.drivers.kubernetes_use import readings_of
+from controlplane.drivers.kubernetes_use import disk_readings_of, readings_of
 from controlplane.drivers.postgresql_log import PostgreSQLLog
 from controlplane.engines import KUBERNETES
 from controlplane.errors import CloudRefused, CloudUnavailable
-from controlplane.readings import UseReading
+from controlplane.readings import DiskReading, Measured, UseReading
 
 log = logging.getLogger(__name__)
 
@@ -200,9 +200,28 @@ class KubernetesCloud:
             namespace.metadata.name: namespace.metadata.labels[RESOURCE_LABEL]
             for namespace in core.list_namespace(**asked).items
         }
+        return readings_of(self._summaries(core), by_pod, by_namespace)
+
+    @_speaks_our_errors
+    def disk_readings(self, _resources: Sequence[Measured]) -> dict[str, DiskReading]:
+        """How full each resource's volume is, by resource id; of one that nothing runs on now its
+        kubelet tells nothing. Errors: CloudUnavailable, CloudRefused."""
+        core: Any = client.CoreV1Api(self._api())
+        claimed = core.list_persistent_volume_claim_for_all_namespaces(
+            label_selector=RESOURCE_LABEL, _request_timeout=API_TIMEOUT_SECONDS
+        )
+        claims = {
+            (claim.metadata.namespace, claim.metadata.name): (
+                claim.metadata.labels[RESOURCE_LABEL],
+                int(parse_quantity(claim.spec.resources.requests["storage"])),  # type: ignore[no-untyped-call]
+            )
+            for claim in claimed.items
+        }
+        return disk_readings_of(self._summaries(core), claims) if claims else {}
+
+    def _summaries(self, core: Any) -> list[dict[str, Any]]:
         nodes = core.list_node(_request_timeout=API_TIMEOUT_SECONDS).items
-        told = [self._summary(core, node.metadata.name) for node in nodes]
-        return readings_of(told, by_pod, by_namespace)
+        return [self._summary(core, node.metadata.name) for node in nodes]
 
     def _summary(self, core: Any, node: str) -> dict[str, Any]:
         """What the kubelet of a node tells of its pods, by way of the API server."""

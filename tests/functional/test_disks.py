@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,8 +18,9 @@ from controlplane.provisioning.filling import GIB
 from controlplane.provisioning.models import ResourceDisk
 from controlplane.readings import DiskReading, Measured
 from tests.functional.api_fixtures import make_api
-from tests.functional.depot import Depot
+from tests.functional.depot import Depot, open_depot
 from tests.functional.test_ui_pages import lint, sign_in
+from ui.filters import NBSP
 
 
 @dataclass
@@ -28,11 +30,13 @@ class Server:
     used: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     is_away: bool = False
+    #: Of a server with a disk of its own.
+    size: int | None = None
 
     def disk_readings(self, _resources: Sequence[Measured]) -> dict[str, DiskReading]:
         if self.is_away:
             raise CloudUnavailable(reason="away")
-        return {r: DiskReading(used, r in self.closed) for r, used in self.used.items()}
+        return {r: DiskReading(u, r in self.closed, self.size) for r, u in self.used.items()}
 
 
 @pytest.fixture
@@ -150,3 +154,44 @@ def test_pages_say_how_full_it_is_and_the_way_out(depot: Depot, server: Server) 
     assert "存储将满" not in sign_in(app, "zhaoguodong").get("/").text, "another department's"
     told = make_api(depot.city).get("limin", path).json["disk"]
     assert (told["level"], told["is_read_only"], told["limit_gib"]) == ("full", False, 5)
+
+
+@pytest.mark.parametrize("service", ["postgresql", "mariadb"])
+def test_a_disk_of_its_own_is_told_of_before_it_is_full_and_closed_by_nobody(
+    tmp_path: Path, sample_url: str, service: str
+) -> None:
+    depot = open_depot(tmp_path, sample_url, kubeconfig=tmp_path / "kubeconfig")
+    app = create_app(depot.control_plane)
+    resource_id = depot.database(service=service, plan="own_small")
+    own = Server(size=9 * GIB)  # its file system keeps something of the 10 for itself
+    clerk, engineer = sign_in(app, "limin"), sign_in(app, "chengang")
+    path = f"/resources/{resource_id}"
+
+    def measured(used: int) -> None:
+        own.used[resource_id] = used
+        depot.control_plane.disks.measure({"kubernetes": own})
+        assert depot.carry_out() == [], "nobody closes it"
+
+    measured(5 * GIB)
+    assert "存储将满" not in clerk.get("/").text
+    for used, words, at_home in (
+        (8 * GIB, "存满后拒绝写入，请及早扩容或清理", f"89{NBSP}%"),
+        (9 * GIB * 993 // 1000, "新数据已经或即将写不进去，已有数据不丢", f"99{NBSP}%"),
+    ):
+        measured(used)
+        page = clerk.get(path).text
+        assert lint(page) == []
+        assert words in page
+        assert f"{path}/change/change" in page
+        for somebody in (clerk, engineer):
+            home = somebody.get("/").text
+            assert lint(home) == []
+            assert "存储将满" in home
+            assert at_home in home
+    assert "只读" not in page.split("</h1>")[1].split("连接")[0]
+    assert "default_transaction_read_only" not in page
+    measured(GIB)
+    assert "存满" not in clerk.get(path).text
+    assert events(depot) == ["disk_near", "disk_used_up", "disk_freed"]
+    assert "存储已满，写不进新数据" in clerk.get(path).text
+    depot.control_plane.db.dispose()

@@ -1,4 +1,4 @@
-"""What pods use, by the resource they belong to."""
+"""What pods and their volumes use, by the resource they belong to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.drivers.kubernetes_use import readings_of
-from controlplane.readings import UseReading
+from controlplane.drivers.kubernetes_use import disk_readings_of, readings_of
+from controlplane.readings import DiskReading, UseReading
 
 MIB = 2**20
 
@@ -48,3 +48,32 @@ BY_NAMESPACE = {"own": "namespace"}
 )
 def test_pods_count_for_their_resource(summaries: list[Any], used: dict[str, UseReading]) -> None:
     assert readings_of(summaries, BY_POD, BY_NAMESPACE) == used
+
+
+GIB = 2**30
+CLAIMS = {("own", "db"): ("db", 10 * GIB)}
+
+
+def volume(size: int, free: int, claim: str | None = "db") -> Any:
+    told: dict[str, Any] = {"name": "data", "capacityBytes": size, "availableBytes": free}
+    return told | ({"pvcRef": {"name": claim, "namespace": "own"}} if claim else {})
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        (volume(9 * GIB, GIB), {"db": DiskReading(8 * GIB, False, 9 * GIB)}),
+        (volume(GIB, 0), {"db": DiskReading(GIB, False, GIB)}),
+        (volume(250 * GIB, GIB), {}),
+        (volume(0, 0), {}),
+        (volume(9 * GIB, GIB, "other"), {}),
+        (volume(9 * GIB, GIB, None), {}),
+        ({"name": "data", "pvcRef": {"name": "db", "namespace": "own"}}, {}),
+    ],
+    ids=["own", "full", "a folder", "empty", "of nobody", "no claim", "not measured yet"],
+)
+def test_a_volume_with_a_file_system_of_its_own_tells_how_full_it_is(
+    told: Any, found: dict[str, DiskReading]
+) -> None:
+    summary = {"pods": [{**pod("db-0", "own"), "volume": [told]}, pod("app", "own")]}
+    assert disk_readings_of([{}, summary], CLAIMS) == found

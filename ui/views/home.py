@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from controlplane.backups.store import Room
 from controlplane.clock import LOCAL_ZONE
 from controlplane.policy import Role, Subject
+from controlplane.provisioning.models import Resource
 from controlplane.reports import backups, certificates, month, pools, requests, resources
 from controlplane.reports.reminders import reminder
 from controlplane.reports.requests import RequestFilter
@@ -36,6 +37,7 @@ def index() -> str:
             cards |= _applicant_cards(session, person)
         if may("resource.operate"):
             cards["filling"] = resources.filling_up(session, person)
+            cards["held"] = {d.resource_id for d in cards["filling"] if is_held(d.resource)}
         if may("resource.second"):
             cards["asks"] = resources.asks_for(session, person)
         if may("job.manage"):
@@ -48,6 +50,13 @@ def index() -> str:
         if person.has(Role.FINANCE, Role.SUPERVISOR):
             cards["month"] = _month(session, person)
         return render_template("home/index.html", **cards)
+
+
+def is_held(resource: Resource) -> bool:
+    """Whether the platform closes it for writing when it is full."""
+    service = control_plane().catalogue.find(resource)
+    plan = service.disk_of(resource.spec) if service else None
+    return plan is not None and plan.held_with is not None
 
 
 def room_of_store() -> Room | None:

@@ -1,0 +1,143 @@
+"""A database's own disk fills at run time: somebody is told before, nothing is lost, and a larger
+plan brings it back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pymysql
+import pytest
+import sqlalchemy as sa
+
+from controlplane.audit import AuditEvent
+from controlplane.provisioning.models import ResourceDisk
+from tests.lab.cloud import until
+from tests.lab.cluster.own_disks import own_disk
+from tests.lab.engine_clients import MARIADB, POSTGRESQL, Access, Engine, ask, query
+from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
+from tests.lab.pods import Lab
+
+#: A kubelet looks at its volumes once a minute.
+PATIENCE_S = 150
+
+
+@dataclass(frozen=True)
+class Filling:
+    """How a table is filled by a MiB a row, how large a disk takes the engine and some rows, and
+    what a server says that has no room."""
+
+    engine: Engine
+    make: tuple[str, ...]
+    add: str
+    size_mib: int
+    refused: type[Exception]
+    words: str
+
+    def __str__(self) -> str:
+        return self.engine.service
+
+
+FILLINGS = (
+    Filling(
+        POSTGRESQL,
+        (
+            "CREATE TABLE filled (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, block text)",
+            "ALTER TABLE filled ALTER block SET STORAGE EXTERNAL",
+        ),
+        "INSERT INTO filled (block) VALUES (repeat('x', 1 << 20))",
+        480,
+        psycopg.Error,
+        "No space left on device|closed the connection|the database system is",
+    ),
+    Filling(
+        MARIADB,
+        ("CREATE TABLE filled (id int AUTO_INCREMENT PRIMARY KEY, block longblob)",),
+        "INSERT INTO filled (block) VALUES (REPEAT('x', 1 << 20))",
+        400,
+        pymysql.err.MySQLError,
+        "is full|No space left on device|Lost connection",
+    ),
+)
+COUNT = "SELECT count(*) FROM filled"
+
+
+@pytest.fixture(scope="module")
+def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubernetesCity]:
+    with kubernetes_city(tmp_path_factory.mktemp("city"), lab) as city:
+        yield city
+        city.assert_nothing_is_left()
+
+
+def level(city: KubernetesCity, resource_id: str) -> str:
+    """As the tick finds it."""
+    city.ticks.measure_disks()
+    with city.control_plane.db.read() as session:
+        disk = session.get(ResourceDisk, resource_id)
+        return disk.level if disk else ""
+
+
+def becomes(city: KubernetesCity, resource_id: str, *levels: str) -> None:
+    until(lambda: level(city, resource_id) in levels or None, PATIENCE_S, f"its disk {levels}")
+
+
+def told(city: KubernetesCity) -> list[str]:
+    """What histories say of disks."""
+    with city.control_plane.db.read() as session:
+        events = sa.select(AuditEvent.event).where(AuditEvent.event.like("disk_%"))
+        return list(session.scalars(events.order_by(AuditEvent.id)))
+
+
+def added_until_refused(filling: Filling, way: Access) -> tuple[int, str]:
+    """How many rows were accepted, and what was said of the next."""
+    rows = 0
+    try:
+        with filling.engine.connect(way) as writer:
+            for rows in range(filling.size_mib):  # noqa: B007 - those before the one that failed
+                writer.cursor().execute(filling.add)
+    except filling.refused as error:
+        return rows, str(error)
+    raise AssertionError("the disk took more than it has")
+
+
+@pytest.mark.parametrize("filling", FILLINGS, ids=str)
+def test_a_disk_that_fills_is_told_of_loses_nothing_and_grows_with_its_plan(
+    lab: Lab, city: KubernetesCity, tmp_path: Path, filling: Filling
+) -> None:
+    engine = filling.engine
+    resource_id = city.delivered(engine.service, plan="own_small", **engine.form)
+    before = len(told(city))
+    way = Access.shown(city.shown(resource_id), tmp_path)
+    do = query if engine is POSTGRESQL else ask
+    with own_disk(lab, city, resource_id, tmp_path, filling.size_mib) as disk:
+        for statement in filling.make:
+            do(way, statement)
+        becomes(city, resource_id, "fine")
+
+        rows = 0
+        while disk.used_percent() < 85:
+            do(way, filling.add)
+            rows += 1
+        becomes(city, resource_id, "near", "critical")
+        added, refusal = added_until_refused(filling, way)
+        assert re.search(filling.words, refusal), refusal
+        rows += added
+        becomes(city, resource_id, "critical", "full")
+
+        request_id = city.change(resource_id, plan="own_standard")
+        disk.grow_once_asked(filling.size_mib * 4)
+        city.fulfilled(request_id)
+        (found,) = do(way, COUNT)
+        # Of the one that was refused a server that ended may have kept the whole.
+        assert rows <= found[0] <= rows + 1, "every row that was accepted"
+        do(way, filling.add)
+        becomes(city, resource_id, "fine")
+        assert city.resource(resource_id).spec["plan"]["code"] == "own_standard"
+        *warned, freed = told(city)[before:]
+        assert {"disk_critical", "disk_used_up"} & set(warned)
+        assert freed == "disk_freed"
+        do(way, "DROP TABLE filled")  # a last backup is taken of the rest
+        print(f"{engine}: {rows} rows of a MiB, refused: {refusal}; {' '.join(warned)}")
