@@ -118,6 +118,7 @@ def cloud_of_engine(settings: Settings, engine: str) -> Any:
 def build_clouds(settings: Settings) -> Mapping[str, Any]:
     """Drivers by cloud name, from the clouds file. Errors: ConfigurationMissing."""
     from controlplane.drivers.authority import CertificateAuthority
+    from controlplane.drivers.machine_disks import MachineDisks
     from controlplane.drivers.machine_logs import MachineLogs
     from controlplane.drivers.openstack import OpenStackCloud
     from controlplane.drivers.shared import SharedServices
@@ -133,6 +134,8 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
         clouds[SHARED] = SharedServices(settings.shared_inventory.resolve())
     if settings.kubeconfig is not None:
         clouds[KUBERNETES] = cloud_of_engine(settings, KUBERNETES)
+    if settings.machines_answer:
+        clouds[MACHINE] = MachineDisks()
     if "postgresql" in settings.machine_log_tools:
         root = authority_of(settings).certificate_path(ROOT).resolve()
         clouds[MACHINE] = MachineLogs(settings.machine_log_tools["postgresql"], root)

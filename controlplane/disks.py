@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from controlplane import audit
+from controlplane.access import Login
 from controlplane.admission.models import Pool
 from controlplane.catalogue.services import DiskPlan
 from controlplane.catalogue.versions import Catalogue
@@ -19,9 +21,11 @@ from controlplane.config import Settings
 from controlplane.db import Database
 from controlplane.errors import CloudRefused, CloudUnavailable, ResourceBusy
 from controlplane.jobs import enqueue_action
+from controlplane.machines import data_gib, logins
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.filling import DiskLevel, event_of, level_of, of_plan
 from controlplane.provisioning.models import Job, Resource, ResourceDisk
+from controlplane.provisioning.pairs import MACHINE
 from controlplane.provisioning.rules import JobState, ResourceState
 from controlplane.readings import DiskReading, Measured
 
@@ -42,6 +46,13 @@ class ReadsDisks(Protocol):
         CloudRefused."""
 
 
+@runtime_checkable
+class ReadsMachineDisks(Protocol):
+    def machine_disk_readings(self, logins: Mapping[str, Login]) -> dict[str, DiskReading]:
+        """Of the data volumes of machines, by the same ids. Errors: none; a machine that does not
+        answer tells nothing."""
+
+
 class Disks:
     def __init__(
         self, db: Database, catalogue: Catalogue, settings: Settings, clock: Clock
@@ -56,11 +67,16 @@ class Disks:
         with self.db.read() as session:
             named = session.scalars(sa.select(Pool.cloud).where(Pool.active.is_(True)).distinct())
             readers = {c: clouds[c] for c in named if isinstance(clouds.get(c), ReadsDisks)}
-            measured = {cloud: self._measured(session, cloud) for cloud in readers}
+            asks: dict[str, Callable[[], dict[str, DiskReading]]] = {
+                cloud: partial(reader.disk_readings, self._measured(session, cloud))
+                for cloud, reader in readers.items()
+            }
+            if isinstance(machines := clouds.get(MACHINE), ReadsMachineDisks):
+                asks[MACHINE] = partial(machines.machine_disk_readings, self._logins(session))
         kept = 0
-        for cloud, reader in readers.items():
+        for cloud, ask in asks.items():
             try:
-                readings = reader.disk_readings(measured[cloud])
+                readings = ask()
             except (CloudUnavailable, CloudRefused) as error:
                 log.warning("disks of %s: %s", cloud, error.params.get("reason", error))
                 continue
@@ -78,6 +94,20 @@ class Disks:
         )
         return [Measured(row.id, row.outputs or {}) for row in rows]
 
+    def _logins(self, session: Session) -> dict[str, Login]:
+        """Into the machines of resources that have one of their own, wherever that stands; by the
+        resource's id."""
+        services = [code for code, each in self.catalogue.known.items() if each.disk is not None]
+        machine = aliased(Resource)
+        rows = session.execute(
+            sa.select(Resource, machine)
+            .join(machine, machine.id == Resource.parent_id)
+            .where(Resource.service.in_(services), Resource.state.in_(MEASURED))
+        )
+        pairs = [(one, below) for one, below in rows if one.spec.get(MACHINE) == below.id]
+        found = logins(session, self.settings, [below for _, below in pairs])
+        return {one.id: found[below.id] for one, below in pairs if below.id in found}
+
     def keep(self, resource_id: str, reading: DiskReading) -> bool:
         """One reading: what it says of the plan, and a run where the server does not do yet what
         follows from it. False where the resource has no plan for it. One transaction."""
@@ -87,7 +117,7 @@ class Disks:
             plan = self._plan_of(resource)
             if resource is None or plan is None or resource.state not in MEASURED:
                 return False
-            limit_gib = int(resource.capacity.get(plan.dimension, 0))
+            limit_gib = self._limit_gib(session, resource, plan)
             used_bytes, is_own = reading.used_bytes, reading.size_bytes is not None
             if reading.size_bytes is not None:
                 used_bytes = of_plan(used_bytes, reading.size_bytes, limit_gib)
@@ -118,6 +148,14 @@ class Disks:
             if (level is DiskLevel.FULL) is not reading.is_read_only:
                 self._hold(session, resource_id, plan)
             return True
+
+    @staticmethod
+    def _limit_gib(session: Session, resource: Resource, plan: DiskPlan) -> int:
+        """What runs on a machine holds nothing itself: the machine's data volume is its disk."""
+        machine_id = resource.spec.get(MACHINE)
+        if machine_id is not None:
+            return data_gib(session.get_one(Resource, machine_id))
+        return int(resource.capacity.get(plan.dimension, 0))
 
     def _plan_of(self, resource: Resource | None) -> DiskPlan | None:
         service = self.catalogue.find(resource) if resource is not None else None

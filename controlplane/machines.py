@@ -125,6 +125,30 @@ def admin_passwords(
     return {tenants[machine_id]: password for machine_id, password in found.items()}
 
 
+def logins(session: Session, settings: Settings, machines: Iterable[Resource]) -> dict[str, Login]:
+    """How to get into delivered machines, by their ids; of those only that were ordered with what
+    runs on them. Errors: ConfigurationMissing."""
+    proven = {m.id: m for m in machines if m.outputs.keys() >= {"host_key", "addresses"}}
+    keyring = Keyring(settings.credential_keys)
+    keys = credentials.open_one(session, keyring, proven, MANAGEMENT_KEY)
+    return {
+        machine_id: Login(
+            _address(proven[machine_id]), LOGIN_USER, proven[machine_id].outputs["host_key"], key
+        )
+        for machine_id, key in keys.items()
+    }
+
+
+def _address(machine: Resource) -> str:
+    addresses = machine.outputs["addresses"]
+    return str(addresses.get("floating") or addresses["fixed"])
+
+
+def data_gib(machine: Resource) -> int:
+    """Of the volume that the data of what runs on it lie on."""
+    return int(machine.spec["data_volumes"][0]["size_gib"])
+
+
 def way_in(
     session: Session, settings: Settings, machine: Resource, now: datetime
 ) -> tuple[Login, dict[str, Any]]:
@@ -135,8 +159,7 @@ def way_in(
     """
     keyring = Keyring(settings.credential_keys)
     secrets = credentials.open_all(session, keyring, machine.id).get(CredentialState.CURRENT, {})
-    addresses = machine.outputs["addresses"]
-    address = addresses.get("floating") or addresses["fixed"]
+    addresses, address = machine.outputs["addresses"], _address(machine)
     authority = Authority(settings.authority, settings.lists_url)
     if SERVER_CERTIFICATE not in secrets:
         key = new_key()
@@ -167,7 +190,7 @@ def way_in(
     told = {
         "resource_id": machine.id,
         "address": address,
-        "data_gib": machine.spec["data_volumes"][0]["size_gib"],
+        "data_gib": data_gib(machine),
         "outputs": machine.outputs,
         ADMIN_PASSWORD: secrets[ADMIN_PASSWORD],
         SERVER_KEY: secrets[SERVER_KEY],

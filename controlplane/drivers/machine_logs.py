@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 from controlplane.access import OwnServer
+from controlplane.drivers.machine_disks import MachineDisks
 from controlplane.drivers.postgresql_log import PostgreSQLLog
 from controlplane.engines import MACHINE
 
 ADMINISTRATOR = "postgres"
 
 
-class MachineLogs:
+class MachineLogs(MachineDisks):
     """`tools`: `pg_receivewal`, `pg_basebackup` of the version of the golden image; `ca_file`
     verifies the servers."""
 

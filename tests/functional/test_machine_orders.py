@@ -11,19 +11,24 @@ import sqlalchemy as sa
 from cryptography import x509
 
 from controlplane.admission.models import Claim
+from controlplane.app import create_app
 from controlplane.certificates.authority import Authority
 from controlplane.config import CHECKOUT, Settings
 from controlplane.credentials.models import Credential
 from controlplane.delivery import Run
+from controlplane.drivers.machine_disks import MachineDisks, reading_of
 from controlplane.drivers.machine_logs import MachineLogs
 from controlplane.errors import InvalidInput, NotFound
 from controlplane.machines import machine_id_of
 from controlplane.metering.models import UsageInterval
 from controlplane.pipeline import Ask
-from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.filling import GIB
+from controlplane.provisioning.models import Job, Resource, ResourceDisk
+from controlplane.readings import DiskReading
 from tests.factories import City, FrozenClock, open_city
 from tests.functional.depot import written
 from tests.functional.test_changes import ask_for, books_are_right, request_state
+from tests.functional.test_ui_pages import lint, sign_in
 
 #: What runs on such machines, and the golden image of each.
 IMAGES = {"postgresql": "egov-postgresql-15", "mariadb": "egov-mariadb-10.11"}
@@ -336,6 +341,53 @@ def test_the_log_of_each_is_archived_as_its_machines_administrator(
         "service_tools": str(tmp_path / "bin"),
     }
     assert hosts[other_id]["service_admin_password"] != administrator
+
+
+@pytest.mark.parametrize("service", ["postgresql", "mariadb"])
+def test_the_disk_of_what_runs_on_a_machine_is_the_machine_s_data_volume(
+    city: City, service: str
+) -> None:
+    database_id, machine_id = delivered(city, service)
+    told: dict[str, Any] = {}
+
+    class Machines(MachineDisks):
+        def machine_disk_readings(self, logins: Any) -> Any:
+            told.update(logins)
+            return {resource_id: DiskReading(17, False, 19) for resource_id in logins}
+
+    assert city.control_plane.disks.measure({"machine": Machines()}) == 1
+    (login,) = told.values()
+    assert (login.address, login.host_key) == ("172.30.77.20", BUILT["host_key"])
+    assert login.private_key.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    with city.control_plane.db.read() as session:
+        disk = session.get_one(ResourceDisk, database_id)
+        assert session.get(ResourceDisk, machine_id) is None
+    assert (disk.limit_gib, disk.level) == (20, "near")
+    assert disk.used_bytes == 20 * GIB * 17 // 19
+    page = sign_in(create_app(city.control_plane), "limin").get(f"/resources/{database_id}").text
+    assert lint(page) == []
+    assert "存满后拒绝写入" in page
+    assert f'href="/resources/{machine_id}">' in page.split("存满后拒绝写入")[1][:300]
+
+
+@pytest.mark.parametrize(
+    ("said", "reading"),
+    [
+        (
+            "Filesystem 1-blocks Used Available Capacity Mounted\n"
+            "/dev/vdb 100 40 50 45% /srv/data\n",
+            DiskReading(50, False, 100),
+        ),
+        ("df: /srv/data: No such file or directory\n", None),
+        ("", None),
+    ],
+)
+def test_what_df_says_is_read_or_left(said: str, reading: DiskReading | None) -> None:
+    if reading is None:
+        with pytest.raises(ValueError, match="its df says"):
+            reading_of(said)
+    else:
+        assert reading_of(said) == reading
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ import yaml
 from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.certificates.authority import Authority
 from controlplane.clock import utc_now
+from controlplane.drivers.machine_disks import ASK, reading_of, told_by
+from controlplane.machines import logins
 from controlplane.pipeline import Ask
+from controlplane.provisioning.models import Resource, ResourceDisk
 from controlplane.provisioning.pairs import machine_id_of
 from lab import log_programs
 from tests.integration.live_city import LiveCity, objects_tagged, run_control_plane, wait_for
@@ -165,6 +168,31 @@ def end_with_a_last_backup(city: LiveCity, resource_id: str) -> None:
     city.control_plane.operations.retire_now(city.person("chengang"), resource_id, NAME)
     assert backup_of(city, resource_id, "last")
     ended(city, "retire")
+
+
+def disk_level(city: LiveCity, resource_id: str) -> str:
+    """How full the tick finds its data volume."""
+    city.ticks.measure_disks()
+    with city.control_plane.db.read() as session:
+        disk = session.get(ResourceDisk, resource_id)
+        return disk.level if disk else ""
+
+
+def leave_room(city: LiveCity, machine_id: str, mib: int | None) -> None:
+    """So much is free on the data volume, by a file that takes the rest; for None it goes."""
+    plane, file = city.control_plane, "/srv/data/ballast"
+    with plane.db.read() as session:
+        machine = session.get_one(Resource, machine_id)
+        login = logins(session, plane.settings, [machine])[machine_id]
+    told_by(login, f"rm -f {file}")
+    if mib is not None:
+        reading = reading_of(told_by(login, ASK))
+        assert reading.size_bytes is not None
+        size = reading.size_bytes - reading.used_bytes - mib * 2**20
+        script = (
+            f"import os; os.posix_fallocate(os.open('{file}', os.O_CREAT | os.O_RDWR), 0, {size})"
+        )
+        told_by(login, f'python3 -c "{script}"')
 
 
 @dataclass

@@ -196,6 +196,39 @@ def test_suspended_it_takes_nobody_and_resumed_it_has_its_rows(
     assert database.ask("SELECT number FROM kept") == 42
 
 
+def test_a_data_volume_that_fills_is_told_of_and_takes_rows_again_when_it_has_grown(
+    city: LiveCity, database: Database
+) -> None:
+    rows, add = 0, "INSERT INTO filled (block) VALUES (REPEAT('x', 1 << 20))"
+    database.ask("CREATE TABLE filled (id int AUTO_INCREMENT PRIMARY KEY, block longblob)")
+    assert dedicated.disk_level(city, database.id) == "fine"
+    dedicated.leave_room(city, database.machine_id, 3000)
+    assert dedicated.disk_level(city, database.id) == "near"
+    dedicated.leave_room(city, database.machine_id, 24)
+    # It says so, or ends and is started again where it has no room to take the row back.
+    refused = r"is full|No space left on device|Lost connection"
+    with pytest.raises(pymysql.err.MySQLError, match=refused):  # noqa: PT012
+        while rows < 64:
+            database.ask(add)
+            rows += 1
+    assert dedicated.disk_level(city, database.id) == "full"
+
+    larger = [{"size_gib": 24, "type": "standard"}]
+    city.fulfilled(city.change(database.machine_id, data_volumes=larger))
+
+    def written() -> Any:
+        try:
+            database.ask(add)
+            return database.ask("SELECT count(*) FROM filled")
+        except pymysql.err.MySQLError:
+            return None  # its file system grows within seconds
+
+    assert city.wait(written, "a row more", city.told) in (rows + 1, rows + 2)
+    dedicated.leave_room(city, database.machine_id, None)
+    assert dedicated.disk_level(city, database.id) == "fine"
+    database.ask("DROP TABLE filled")
+
+
 def test_the_machine_grows_with_what_runs_on_it_and_keeps_the_rows(
     city: LiveCity, database: Database
 ) -> None:
