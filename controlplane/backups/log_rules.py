@@ -60,8 +60,10 @@ def needless_bases(bases: Sequence[Base], now: datetime, keep: timedelta) -> lis
     return [base for base in older if base is not last]
 
 
-def needless_segments(bases: Iterable[Base], segments: Iterable[str]) -> list[str]:
-    """Segments of the log from before the oldest base. Their names begin with the timeline (eight
-    digits), which says nothing of their order."""
+def needless_segments(bases: Iterable[Base], segments: Sequence[str]) -> list[str]:
+    """Segments of the log from before the oldest base, but for the newest, by which is known what
+    comes next. Their names begin with the timeline (eight digits), which says nothing of their
+    order."""
     first = min((base.first_segment[8:] for base in bases), default="")
-    return [segment for segment in segments if segment[8:] < first]
+    newest = max(segments, key=lambda segment: segment[8:], default="")
+    return [segment for segment in segments if segment[8:] < first and segment != newest]

@@ -228,7 +228,8 @@ class MariaDBLog:
             if kept is not None and (not fresh or fresh[0].number != kept + 1):
                 raise LogLost(reason=f"its binary log after number {kept} is not there any more")
             for file in fresh:
-                if file.name != current:
+                # A base that is begun at this moment closes one more, which is the next call's.
+                if file.number < number_of(current):
                     self._fetch(file, spool, into)
             # A replica reads on by itself; where none does, nobody needs what we have.
             if not session.run("SHOW SLAVE HOSTS"):

@@ -97,3 +97,5 @@ def test_log_before_the_oldest_base_goes_on_whatever_timeline() -> None:
     ]
     assert needless_segments(BASES, names) == [names[0], names[3]]
     assert needless_segments([], names) == []
+    assert needless_segments(BASES, names[:1]) == [], "the newest tells what comes next"
+    assert needless_segments(BASES, []) == []

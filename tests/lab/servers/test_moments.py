@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from controlplane.backups.models import LogArchive
 from controlplane.errors import InvalidInput
 from controlplane.provisioning.models import Job
-from tests.integration.live_city import end_live_city
+from tests.integration.live_city import end_live_city, wait_for
 from tests.lab.servers import shared_roles, test_mariadb
 from tests.lab.servers.backed_city import Way, backups, ended, newest_job
 from tests.lab.servers.backed_engines import ENGINES, MARIADB, Backed
@@ -233,7 +233,13 @@ def loses_its_log(inventory: Path, archive: LogArchive) -> None:
         for _ in range(2):
             test_mariadb.ask(connection, "FLUSH BINARY LOGS")
         ((current, *_),) = test_mariadb.ask(connection, "SHOW MASTER STATUS")
-        test_mariadb.ask(connection, f"PURGE BINARY LOGS TO '{current}'")
+
+        def is_purged() -> bool | None:
+            """It waits for what is still being written of the data that a file tells."""
+            test_mariadb.ask(connection, f"PURGE BINARY LOGS TO '{current}'")
+            return len(test_mariadb.ask(connection, "SHOW BINARY LOGS")) == 1 or None
+
+        wait_for(is_purged, "the end of its log")
 
 
 def test_a_server_that_no_longer_has_the_log_begins_a_new_chain(

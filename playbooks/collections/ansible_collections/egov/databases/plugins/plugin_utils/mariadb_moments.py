@@ -283,8 +283,8 @@ def _log_written(scratch: Scratch, past: Mapping[str, Any], first: int) -> Place
     """Puts the log up to the moment where the server reads what it is to apply; where it ends."""
     until, names = second_of(past["moment"]).timestamp(), []
     numbers = [int(file.stem, 16) for file in Path(past["wal"]).glob("*.age")]
-    if max(numbers, default=0) == first - 1:
-        return Place(first, 0)  # not closed yet: nothing was written since
+    if max(numbers, default=0) < first:
+        return Place(first, 0)  # it is closed, and fetched, as soon as there is something in it
     for number in sorted(n for n in numbers if n >= first):
         if names and number != _next(names[-1]):
             raise ArchiveError(f"the archived log has no file number {_next(names[-1])}")
