@@ -67,8 +67,8 @@ def test_a_second_run_finds_every_file_as_it_shall_be(
     assert second.done == []
     module.params = {**WANTED, "server_certificate": "another"}
     third = kind(module)
-    assert third.write_files()
-    assert third.done == ["tls.crt written"]
+    third.write_files()
+    assert third.done == ["tls.crt written"], "and the server is told to read it"
 
 
 @pytest.mark.parametrize("kind", SERVERS)
@@ -85,6 +85,23 @@ def test_a_server_starts_with_memory_of_its_machine_on_its_volume(
     assert "memory_kib" in script
     assert str(server.home) in script
     assert "{" not in script.replace("${", ""), "everything is filled in"
+
+
+def test_the_administrators_password_is_nobody_elses_at_any_moment(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    left_behind = tmp_path / "admin-password"
+    left_behind.write_text("of a run that was killed")
+    monkeypatch.setattr("shutil.chown", lambda path, *_: modes.append(path.stat().st_mode & 0o777))
+    monkeypatch.setattr(machines, "RUN", tmp_path)
+    module.params = {**WANTED, "admin_password": "secret"}
+    server = postgresql_machine.PostgreSQL(module)
+    read: list[str] = []
+    monkeypatch.setattr(server, "as_user", lambda *_: read.append(left_behind.read_text()))
+    server.fill(tmp_path / "draft")
+    assert (modes, read) == ([0o600], ["secret"])
+    assert not left_behind.exists()
 
 
 @pytest.mark.parametrize(

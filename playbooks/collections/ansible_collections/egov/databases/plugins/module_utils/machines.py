@@ -24,6 +24,8 @@ OPTIONS: dict[str, Any] = {
     "timeout_s": {"type": "int", "default": 120},
 }
 MOUNT = Path("/srv/data")
+#: In memory, gone when the machine starts again.
+RUN = Path("/run")
 SERVICES = Path("/etc/service")
 #: A virtio disk shows so much of its serial number.
 SERIAL_LENGTH = 20
@@ -165,6 +167,16 @@ class Machine(ABC):
             self.write(self.home / "tls.key", self.wanted["server_key"], 0o600),
         ]
         return any(written)
+
+    def handed_over(self, name: str, text: str) -> Path:
+        """A file in memory for a program of the server's user: never readable for anybody else."""
+        path = RUN / name
+        path.unlink(missing_ok=True)  # of a run that was killed
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        shutil.chown(path, self.user, self.user)
+        return path
 
     def write(self, path: Path, text: str, mode: int, unless: Path | None = None) -> bool:
         """Whether the file had to be written; whole or not at all, and a key never readable."""

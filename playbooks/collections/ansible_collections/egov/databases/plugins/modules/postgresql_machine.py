@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +108,7 @@ class PostgreSQL(machines.Machine):
         return any(written)
 
     def fill(self, draft: Path) -> None:
-        password = Path("/run/admin-password")
-        password.write_text(self.wanted["admin_password"])
-        shutil.chown(password, self.user, self.user)
-        password.chmod(0o600)
+        password = self.handed_over("admin-password", self.wanted["admin_password"])
         try:
             self.as_user(
                 *(PROGRAMS / "initdb", "--pgdata", draft, "--username", self.user),
