@@ -74,6 +74,7 @@ class BadEnds:
         assert machine is not None
         assert tenant is not None
         tenant.state, tenant.parent_id = ResourceState.FAILED, None
+        certificate_jobs.withdraw(session, self.settings, tenant, self.clock())
         credentials.forget(session, tenant.id)
         self._give_up_build(session, machine, began or part is Part.TENANT)
 

@@ -1,7 +1,7 @@
 """What a job does with the certificates of its resource: looked over before its play runs, signed,
 held, released or revoked in the transaction that ends it well. What the platform itself serves with
-(a web application's) is signed before the play, which brings it into service; it counts from the
-end of that on."""
+(a web application's, that of a server on a machine) is signed before the play, which brings it into
+service; it counts from the end of that on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from controlplane.certificates.models import Certificate
 from controlplane.certificates.rules import (
     NAMES,
     REASON,
+    SERVED_VALID,
     SERVING,
     Certifies,
     Reason,
+    Request,
     read_order,
     renewal_is_due,
     served_at,
@@ -31,8 +33,16 @@ from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
 from controlplane.errors import ConfigurationMissing, Fault
+from controlplane.machine_certificates import (
+    SERVER_KEY,
+    VALID,
+    audit_signed,
+    sealed_as,
+    server_request,
+)
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Job, Resource
+from controlplane.provisioning.pairs import MACHINE
 
 PRIVATE_KEY = "private_key"
 #: The output that holds the names which are served; `prefilled_from` of the action.
@@ -63,7 +73,7 @@ def begin(
     spec = {**job.payload.get("spec", {}), **job.payload.get("inputs", {})}
     faults = action_faults(session, action, job.resource, spec, now)
     said = "; ".join(messages.text_of_fault(fault, "en") for fault in faults)
-    if action.certifies == Certifies.SERVE and not said:
+    if action.certifies in (Certifies.SERVE, Certifies.RENEW) and not said:
         try:
             return {"tls": _sign_for_run(session, settings, job.resource, spec, now)}, ""
         except ConfigurationMissing as missing:
@@ -105,7 +115,7 @@ def served(session: Session, settings: Settings, resource: Resource) -> dict[str
 def withdraw(session: Session, settings: Settings, resource: Resource, now: datetime) -> None:
     """What was signed for a run that has failed, and of which nothing is in service, is revoked."""
     rows = certificates.revoke_pending(session, authority_of(settings), resource.id, now)
-    credentials.drop(session, resource.id, CredentialState.NEXT)
+    credentials.drop(session, _holder_id(resource), CredentialState.NEXT)
     _audit(session, "certificate_revoked", resource, rows, now)
 
 
@@ -119,19 +129,36 @@ def _sign_for_run(
     """Every try of a run is told the same; another run's that has failed is not taken up. Errors:
     ConfigurationMissing."""
     authority, keyring = authority_of(settings), Keyring(settings.credential_keys)
-    names, address = _served_names(resource, spec), str(resource.outputs.get("address") or "")
-    wanted = served_at(names, address)
+    holder_id, is_on_machine = _holder_id(resource), MACHINE in resource.spec
+    wanted, valid = _wanted(session, resource, spec)
     row = certificates.pending(session, resource.id)
-    opened = credentials.open_all(session, keyring, resource.id)
-    key = opened.get(CredentialState.NEXT, {}).get(PRIVATE_KEY)
+    opened = credentials.open_all(session, keyring, holder_id)
+    sealed = SERVER_KEY if is_on_machine else PRIVATE_KEY
+    key = opened.get(CredentialState.NEXT, {}).get(sealed)
     is_same = row is not None and row.names == [*wanted.names, *wanted.addresses]
     if row is not None and key and is_same and not renewal_is_due(row.not_after, now):
         return _told(settings, row, key)
     withdraw(session, settings, resource, now)
-    row, key = certificates.issue_served(session, authority, resource, names, address, now)
-    credentials.keep(session, keyring, resource.id, {PRIVATE_KEY: key}, CredentialState.NEXT, now)
-    _audit_issued(session, resource, row, now)
+    row, key = certificates.issue_served(session, authority, resource, wanted, valid, now)
+    made = sealed_as(authority, row, key) if is_on_machine else {PRIVATE_KEY: key}
+    credentials.keep(session, keyring, holder_id, made, CredentialState.NEXT, now)
+    audit_signed(session, resource, row, now)
     return _told(settings, row, key)
+
+
+def _holder_id(resource: Resource) -> str:
+    """Whose id the key is sealed with: the machine's, where the server has one of its own."""
+    return str(resource.spec.get(MACHINE) or resource.id)
+
+
+def _wanted(
+    session: Session, resource: Resource, spec: Mapping[str, Any]
+) -> tuple[Request, timedelta]:
+    """Under which names and addresses it serves, and for how long that is signed."""
+    if MACHINE in resource.spec:
+        return server_request(session.get_one(Resource, resource.spec[MACHINE])), VALID
+    names, address = _served_names(resource, spec), str(resource.outputs.get("address") or "")
+    return served_at(names, address), SERVED_VALID
 
 
 def _served_names(resource: Resource, spec: Mapping[str, Any]) -> tuple[str, ...]:
@@ -171,7 +198,10 @@ def complete(
     match action.certifies:
         case Certifies.SERVE:
             spec = {**spec, **job.payload.get("inputs", {})}
-            return _put_in_force(session, authority, resource, spec, now)
+            return _serves(session, authority, resource, spec, now)
+        case Certifies.RENEW:
+            _put_in_force(session, authority, resource, now)
+            return {}
         case Certifies.UNSERVE:
             return _end_service(session, authority, resource, now)
         case Certifies.ISSUE:
@@ -207,7 +237,7 @@ def _issue(
 ) -> dict[str, Any]:
     row, private_key = certificates.issue(session, authority, resource, spec, now)
     _keep_key(session, Keyring(settings.credential_keys), resource, action, private_key, now)
-    _audit_issued(session, resource, row, now)
+    audit_signed(session, resource, row, now)
     return {
         "serial": row.serial,
         "names": row.names,
@@ -219,20 +249,32 @@ def _issue(
     }
 
 
+def delivered(session: Session, settings: Settings, resource: Resource, now: datetime) -> None:
+    """The server on a machine has served with its certificate from the first."""
+    certificates.put_in_force(session, authority_of(settings), resource.id, now)
+
+
 def _put_in_force(
+    session: Session, authority: Authority, resource: Resource, now: datetime
+) -> Certificate:
+    """What serves has the new key, and nothing has the old one any more."""
+    row, replaced = certificates.put_in_force(session, authority, resource.id, now)
+    assert row is not None
+    credentials.promote(session, _holder_id(resource), now, timedelta())
+    credentials.drop(session, _holder_id(resource), CredentialState.PREVIOUS)
+    _audit(session, "certificate_revoked", resource, replaced, now, reason=Reason.SUPERSEDED)
+    return row
+
+
+def _serves(
     session: Session,
     authority: Authority,
     resource: Resource,
     spec: Mapping[str, Any],
     now: datetime,
 ) -> dict[str, Any]:
-    """The pods have the new key, and none has the old one any more."""
     names = _served_names(resource, spec)
-    row, replaced = certificates.put_in_force(session, authority, resource.id, now)
-    assert row is not None
-    credentials.promote(session, resource.id, now, timedelta())
-    credentials.drop(session, resource.id, CredentialState.PREVIOUS)
-    _audit(session, "certificate_revoked", resource, replaced, now, reason=Reason.SUPERSEDED)
+    row = _put_in_force(session, authority, resource, now)
     return {
         SERVED: {NAMES: "\n".join(names)},
         "certificate_serial": row.serial,
@@ -267,18 +309,6 @@ def _keep_key(
     credentials.keep(session, keyring, resource.id, {PRIVATE_KEY: private_key}, state, now)
     if not is_first and not action.rotates:
         credentials.promote(session, resource.id, now, timedelta(hours=action.grace_hours))
-
-
-def _audit_issued(session: Session, resource: Resource, row: Certificate, now: datetime) -> None:
-    _audit(
-        session,
-        "certificate_issued",
-        resource,
-        [row],
-        now,
-        names=", ".join(row.names),
-        expires_at=row.not_after.isoformat(),
-    )
 
 
 def _audit(

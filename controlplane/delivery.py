@@ -334,6 +334,7 @@ class Delivery:
             machine = machine_of(session, resource)
             assert machine is not None
             self._delivered(session, machine)
+            certificate_jobs.delivered(session, self.settings, resource, self.clock())
         self._delivered(session, resource)
         self._fulfil(session, job, resource)
 

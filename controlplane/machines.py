@@ -8,7 +8,7 @@ to the runs of what stands on it, and shown to nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,15 +20,20 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from sqlalchemy.orm import Session
 
-from controlplane import audit
 from controlplane.access import Login
 from controlplane.catalogue.services import Service
 from controlplane.catalogue.versions import Catalogue
-from controlplane.certificates.authority import Authority, Leaf, key_pem, new_key
+from controlplane.certificates.authority import Authority
 from controlplane.config import Settings
 from controlplane.credentials import service as credentials
 from controlplane.credentials.keyring import Keyring
 from controlplane.credentials.rules import CredentialState
+from controlplane.machine_certificates import (
+    SERVER_CERTIFICATE,
+    SERVER_KEY,
+    first_of,
+    take_into_register,
+)
 from controlplane.provisioning import service as provisioning
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.pairs import MACHINE, Part, machine_id_of
@@ -38,9 +43,6 @@ from controlplane.service_requests.models import ServiceRequest
 #: Who logs in where an image does not say: the golden images are the platform's own.
 LOGIN_USER = "root"
 MANAGEMENT_KEY, ADMIN_PASSWORD = "management_key", "admin_password"
-SERVER_KEY, SERVER_CERTIFICATE = "server_key", "server_certificate"
-#: As long as the longest lease, and a while: the authority's own end comes first if it is nearer.
-CERTIFICATE_VALID = timedelta(days=1200)
 
 
 def part_of(session: Session, resource: Resource) -> Part:
@@ -150,42 +152,20 @@ def data_gib(machine: Resource) -> int:
 
 
 def way_in(
-    session: Session, settings: Settings, machine: Resource, now: datetime
+    session: Session, settings: Settings, machine: Resource, tenant: Resource, now: datetime
 ) -> tuple[Login, dict[str, Any]]:
-    """How a run gets into a delivered machine, and what it is told for the server on it.
-
-    The server's certificate is signed the first time, when its address is known, and kept: every
-    later try sets the same. Errors: ConfigurationMissing; KeyError (it was never proven).
-    """
+    """How a run for `tenant` gets into its delivered machine, and what it is told for the server on
+    it. Errors: ConfigurationMissing; KeyError (it was never proven)."""
     keyring = Keyring(settings.credential_keys)
     secrets = credentials.open_all(session, keyring, machine.id).get(CredentialState.CURRENT, {})
-    addresses, address = machine.outputs["addresses"], _address(machine)
     authority = Authority(settings.authority, settings.lists_url)
-    if SERVER_CERTIFICATE not in secrets:
-        key = new_key()
-        known = tuple(dict.fromkeys(a for a in (address, addresses["fixed"]) if a))
-        leaf = Leaf(
-            machine.department.name_zh, (), known, key.public_key(), now + CERTIFICATE_VALID
-        )
-        signed = authority.sign(leaf, now)
-        chain = authority.chain_pem(authority.current)
-        made = {
-            SERVER_KEY: key_pem(key),
-            SERVER_CERTIFICATE: signed.public_bytes(Encoding.PEM).decode() + chain,
-        }
-        credentials.keep(session, keyring, machine.id, made, CredentialState.CURRENT, now)
-        provisioning.audit_resource(
-            session,
-            audit.SYSTEM,
-            "server_certificate_signed",
-            machine,
-            now,
-            serial=f"{signed.serial_number:x}",
-            expires_at=signed.not_valid_after_utc.isoformat(),
-        )
-        secrets = {**secrets, **made}
+    if SERVER_CERTIFICATE in secrets:
+        take_into_register(session, authority, tenant, secrets[SERVER_CERTIFICATE], now)
+    else:
+        secrets |= first_of(session, authority, keyring, machine, tenant, now)
     root = authority.root_pem
     host_key = machine.outputs["host_key"]
+    address = _address(machine)
     login = Login(address, LOGIN_USER, host_key, secrets[MANAGEMENT_KEY], root)
     told = {
         "resource_id": machine.id,

@@ -85,23 +85,22 @@ def way_into_machine(
     """For what runs on a machine of its own: the way in, `machine` for the run, `other_machine`
     beside it of the resource `other_id`, with which it exchanges data or which it is to be a copy
     of, and what is not there. A destruction needs none: the machine goes with all that is on it."""
-    machine_id = spec_of(job).get(MACHINE)
-    if job.resource is None or not machine_id or job.action == "retire":
+    if job.resource is None or not spec_of(job).get(MACHINE) or job.action == "retire":
         return None, {}, ""
-    login, told, lack = _into(session, settings, machine_id, now)
+    login, told, lack = _into(session, settings, job.resource, now)
     other = session.get(Resource, other_id) if other_id else None
     if lack or other is None or MACHINE not in other.spec:
         return login, {"machine": told}, lack
-    _, other_told, lack = _into(session, settings, other.spec[MACHINE], now)
+    _, other_told, lack = _into(session, settings, other, now)
     return login, {"machine": told, "other_machine": other_told}, lack
 
 
 def _into(
-    session: Session, settings: Settings, machine_id: str, now: datetime
+    session: Session, settings: Settings, tenant: Resource, now: datetime
 ) -> tuple[Login | None, dict[str, Any], str]:
-    machine = session.get_one(Resource, machine_id)
+    machine = session.get_one(Resource, tenant.spec[MACHINE])
     try:
-        login, told = way_in(session, settings, machine, now)
+        login, told = way_in(session, settings, machine, tenant, now)
     except ConfigurationMissing as missing:
         return None, {}, f"this deployment lacks {missing.params['what']}"
     except KeyError as missing:

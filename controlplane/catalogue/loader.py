@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
+from controlplane.catalogue.certifying import certifying_problems
 from controlplane.catalogue.machines import machine_problems, sample
 from controlplane.catalogue.schema import SERVICE
 from controlplane.catalogue.services import (
@@ -406,7 +407,7 @@ def _action_problems(document: Document, folder: Path) -> list[str]:
         ]
     elif set(kinds) & set(BACKUP_KINDS):
         problems.append(document.problem(["actions"], "actions of backups without `backups`"))
-    problems += _certifying_problems(document)
+    problems += certifying_problems(document)
     for code, kind in (("provision", "create"), ("retire", "retire")):
         if actions[code]["kind"] != kind:
             problems.append(document.problem(["actions", code, "kind"], f"must be {kind}"))
@@ -432,44 +433,6 @@ def _input_problems(document: Document, at: list[str], action: Mapping[str, Any]
         for key in ("draws_for", "drops_for")
         if action.get(key) is not None and action[key] not in inputs
     ]
-    return problems
-
-
-def _certifying_problems(document: Document) -> list[str]:
-    """What issues certificates also ends them, and keeps the key that comes with one; what only
-    serves with one ends it too, and takes the names as an input."""
-    actions = document.data["actions"]
-    done = {action.get("certifies") for action in actions.values()} - {None}
-    if not done:
-        return []
-    if done & {"serve", "unserve"}:
-        return _serving_problems(document)
-    problems = [
-        document.problem(["actions", code], f"certifies must be {what}")
-        for code, what in (("provision", "issue"), ("retire", "revoke"))
-        if actions[code].get("certifies") != what
-    ]
-    if "private_key" not in document.data.get("issued_secrets", ()):
-        problems.append(document.problem(["actions"], "issued_secrets must name private_key"))
-    if any("validity_days" not in plan for plan in document.data.get("plans", [{}])):
-        problems.append(document.problem(["actions"], "every plan needs validity_days"))
-    return problems
-
-
-def _serving_problems(document: Document) -> list[str]:
-    actions = document.data["actions"]
-    problems = []
-    if actions["retire"].get("certifies") != "revoke":
-        problems.append(document.problem(["actions", "retire"], "certifies must be revoke"))
-    for code, action in actions.items():
-        what = action.get("certifies")
-        if what not in (None, "serve", "unserve") and code != "retire":
-            problems.append(document.problem(["actions", code], f"{what} beside serve"))
-        if what in ("serve", "unserve") and action["kind"] != "operate":
-            problems.append(document.problem(["actions", code, "kind"], "must be operate"))
-    serve = [a for a in actions.values() if a.get("certifies") == "serve"]
-    if not any("dns_names" in action.get("inputs", {}) for action in serve):
-        problems.append(document.problem(["actions"], "no serve has the input dns_names"))
     return problems
 
 

@@ -57,7 +57,7 @@ ACTION: dict[str, Any] = {
         },
         "chooses": {"type": "array", "items": {"type": "string"}, "minItems": 1},
         "follows_rotation": {"type": "boolean"},
-        "certifies": {"enum": ["issue", "serve", "unserve", "hold", "release", "revoke"]},
+        "certifies": {"enum": ["issue", "serve", "unserve", "renew", "hold", "release", "revoke"]},
         "needs_output": CODE,
         "lacks_output": CODE,
     },

@@ -231,7 +231,7 @@ class Service:
     def offers(self, action: Action, spec: Mapping[str, Any], outputs: Mapping[str, Any]) -> bool:
         """Whether an action is for what stands where this spec's plan does, has something to do
         with what was delivered, and has an authority where it takes one to sign."""
-        if action.certifies in ("issue", "serve") and AUTHORITY in self.absent_engines:
+        if action.certifies in ("issue", "serve", "renew") and AUTHORITY in self.absent_engines:
             return False
         if action.needs_output and not outputs.get(action.needs_output):
             return False
@@ -254,6 +254,11 @@ class Service:
     def serves_certificates(self) -> bool:
         """Whether what it delivers may serve with one, whose key is in the platform's hands."""
         return any(action.certifies == "serve" for action in self.actions.values())
+
+    @property
+    def replaces_certificates(self) -> bool:
+        """Whether a renewal puts the new one in the place of the one before, which is revoked."""
+        return any(action.certifies in ("serve", "renew") for action in self.actions.values())
 
     def action_of_kind(self, kind: str) -> Action | None:
         return next((a for a in self.actions.values() if a.kind == kind), None)

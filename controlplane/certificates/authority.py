@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -145,6 +146,16 @@ class Authority:
         if not labels:
             raise ConfigurationMissing(what="a certificate authority: `controlplane ca init`")
         return labels[-1]
+
+    def issuer_of(self, certificate: x509.Certificate) -> str | None:
+        """The issuing authority of ours that signed it."""
+        for label in self.issuing():
+            try:
+                certificate.verify_directly_issued_by(self.certificate(label))
+            except (InvalidSignature, TypeError, ValueError):
+                continue
+            return label
+        return None
 
     def chain_pem(self, label: str) -> str:
         """An issuing authority's certificate: what a server sends behind its own."""

@@ -62,11 +62,13 @@ class CertificateState(StrEnum):
 
 class Certifies(StrEnum):
     """What an action does with the resource's certificates. `SERVE`: signed, with a key of our own,
-    before the run, which is told both; so is every later one, until `UNSERVE` revokes them."""
+    before the run, which is told both; so is every later one, until `UNSERVE` revokes them.
+    `RENEW`: the same for what has served with one from the first, on a machine of its own."""
 
     ISSUE = "issue"
     SERVE = "serve"
     UNSERVE = "unserve"
+    RENEW = "renew"
     HOLD = "hold"
     RELEASE = "release"
     REVOKE = "revoke"
@@ -83,7 +85,7 @@ class Reason(StrEnum):
 
 
 #: Actions whose run changes what is served.
-SERVING = (Certifies.SERVE, Certifies.UNSERVE)
+SERVING = (Certifies.SERVE, Certifies.UNSERVE, Certifies.RENEW)
 #: States in which a certificate is on no revocation list.
 UNLISTED = (CertificateState.PENDING, CertificateState.VALID)
 #: States of what has been in service, or on hold, and may still be.

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.orm import Session
 
@@ -96,15 +97,34 @@ def issue_served(
     session: Session,
     authority: Authority,
     resource: Resource,
-    names: Iterable[str],
-    address: str,
+    request: rules.Request,
+    valid: timedelta,
     now: datetime,
 ) -> tuple[Certificate, str]:
-    """As `issue`, for what the platform serves under these names and at the address; pending until
-    the run that brings it into service has ended well."""
-    request = rules.served_at(names, address)
-    until = now + rules.SERVED_VALID
+    """As `issue`, for what the platform serves under the request's names and addresses; pending
+    until the run that brings it into service has ended well."""
+    until = now + valid
     return _sign(session, authority, resource, request, "", CertificateState.PENDING, now, until)
+
+
+def register(
+    session: Session,
+    authority: Authority,
+    resource: Resource,
+    signed: x509.Certificate,
+    now: datetime,
+) -> Certificate | None:
+    """Records what was signed before it had its place here; None for what no authority of ours
+    signed. What is in service is valid."""
+    label = authority.issuer_of(signed)
+    if label is None:
+        return None
+    found = signed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = [str(general.value) for general in found]
+    row = _row(resource, label, signed, names, CertificateState.VALID, now)
+    session.add(row)
+    session.flush()
+    return row
 
 
 def _sign(
@@ -124,22 +144,34 @@ def _sign(
     leaf = Leaf(organisation, request.names, request.addresses, public, until)
     label = authority.current
     signed = authority.sign(leaf, now)
-    row = Certificate(
-        serial=f"{signed.serial_number:x}",
-        issuer=label,
-        resource_id=resource.id,
-        names=[*request.names, *request.addresses],
-        key_id=rules.key_id(public),
-        not_before=signed.not_valid_before_utc,
-        not_after=signed.not_valid_after_utc,
-        pem=signed.public_bytes(Encoding.PEM).decode(),
-        request=pasted,
-        state=state,
-        created_at=now,
-    )
+    row = _row(resource, label, signed, [*request.names, *request.addresses], state, now)
+    row.request = pasted
     session.add(row)
     session.flush()
     return row, key_pem(private) if private is not None else ""
+
+
+def _row(
+    resource: Resource,
+    label: str,
+    signed: x509.Certificate,
+    names: list[str],
+    state: CertificateState,
+    now: datetime,
+) -> Certificate:
+    key: Any = signed.public_key()
+    return Certificate(
+        serial=f"{signed.serial_number:x}",
+        issuer=label,
+        resource_id=resource.id,
+        names=names,
+        key_id=rules.key_id(key),
+        not_before=signed.not_valid_before_utc,
+        not_after=signed.not_valid_after_utc,
+        pem=signed.public_bytes(Encoding.PEM).decode(),
+        state=state,
+        created_at=now,
+    )
 
 
 def certificates_of(session: Session, resource_id: str) -> Sequence[Certificate]:

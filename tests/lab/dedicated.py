@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import re
 import socket
+import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +18,11 @@ from typing import Any, TypeVar
 import paramiko
 import sqlalchemy as sa
 import yaml
+from cryptography import x509
 
 from controlplane.backups.models import Backup, RestoreDrill
 from controlplane.certificates.authority import Authority
+from controlplane.certificates.service import certificates_of
 from controlplane.clock import utc_now
 from controlplane.drivers.machine_disks import ASK, reading_of, told_by
 from controlplane.machines import logins
@@ -193,6 +197,40 @@ def leave_room(city: LiveCity, machine_id: str, mib: int | None) -> None:
             f"import os; os.posix_fallocate(os.open('{file}', os.O_CREAT | os.O_RDWR), 0, {size})"
         )
         told_by(login, f'python3 -c "{script}"')
+
+
+#: The same of MariaDB's, once it has greeted: what it speaks, TLS, and nothing more yet.
+MARIADB_ASKS_FOR_TLS = struct.pack("<IIIB23x", 32 | 1 << 24, 0x8A00, 1 << 24, 45)
+
+
+def served_serial(address: str, port: int) -> str:
+    """Of the certificate that the server there shows whoever asks for TLS."""
+    open_to_all = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    open_to_all.check_hostname, open_to_all.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((address, port), timeout=20) as plain:
+        if port == 5432:
+            plain.sendall(struct.pack(">II", 8, 80877103))
+            assert plain.recv(1) == b"S"
+        else:
+            assert plain.recv(4096)
+            plain.sendall(MARIADB_ASKS_FOR_TLS)
+        with open_to_all.wrap_socket(plain) as encrypted:
+            shown = encrypted.getpeercert(binary_form=True)
+    assert shown is not None
+    return f"{x509.load_der_x509_certificate(shown).serial_number:x}"
+
+
+def renew_certificate(city: LiveCity, resource_id: str, port: int) -> None:
+    """The server shows another one, which stands in the register; the one before is revoked."""
+    address = str(city.resource(resource_id).outputs["address"])
+    before = served_serial(address, port)
+    city.operate(resource_id, "renew")
+    after = city.wait(
+        lambda: found if (found := served_serial(address, port)) != before else None, "another"
+    )
+    with city.control_plane.db.read() as session:
+        rows = [(row.serial, row.state) for row in certificates_of(session, resource_id)]
+    assert rows == [(after, "valid"), (before, "revoked")]
 
 
 @dataclass

@@ -143,6 +143,15 @@ OPERATE = "kind: operate, states: [active], to_state: stopped"
         ([("kind: retire,", "kind: retire, certifies: revoke,"), (OPERATE, f"{OPERATE}, {SERVE}"),
           ("kind: operate, states: [stopped]", "kind: operate, certifies: hold")],
          "actions.power_on: hold beside serve"),
+        ([(OPERATE, f"{OPERATE}, certifies: renew, engines: [machine]")],
+         "actions.retire: certifies must be revoke"),
+        ([("kind: retire,", "kind: retire, certifies: revoke,"),
+          (OPERATE, f"{OPERATE}, certifies: renew")],
+         "actions.power_off.engines: must be [machine]"),
+        ([("kind: retire,", "kind: retire, certifies: revoke,"),
+          (OPERATE, f"{OPERATE}, certifies: renew, engines: [machine]"),
+          ("kind: change,", "kind: change, certifies: renew, engines: [machine],")],
+         "actions.change.kind: must be operate"),
     ],
 )  # fmt: skip
 def test_what_serves_with_a_certificate_also_ends_it(

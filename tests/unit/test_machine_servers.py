@@ -21,6 +21,7 @@ WANTED = {
     "port": 1234,
     "admin_user": "egov_admin",
     "max_connections": 110,
+    "settings": "[mariadbd]\n",
     "server_key": "the key",
     "server_certificate": "the certificate",
 }

@@ -11,7 +11,7 @@ from controlplane.backups.rules import cloned_states
 from controlplane.backups.service import last_backup_that_failed
 from controlplane.catalogue.services import Action, Service
 from controlplane.certificate_jobs import SERVED
-from controlplane.certificates.rules import SERVING
+from controlplane.certificates.rules import SERVING, Certifies
 from controlplane.certificates.service import certificates_of
 from controlplane.clock import epoch_seconds
 from controlplane.errors import CloudRefused, CloudUnavailable
@@ -224,6 +224,8 @@ def can_protect(story: ResourceStory) -> bool:
 
 def is_of_certificate(action: Action, resource: Resource) -> bool:
     """Whether an action stands beside the certificate that the resource serves with."""
+    if action.certifies == Certifies.RENEW:
+        return True
     return action.certifies in SERVING and bool(resource.outputs.get(SERVED))
 
 

@@ -107,6 +107,16 @@ def test_nobody_gets_in_without_tls_or_with_another_certificate_or_password(
     assert "Access denied" in database.refuses(replace(access, password="wrong"))
 
 
+def test_its_certificate_is_renewed_and_no_connection_is_cut(
+    city: LiveCity, database: Database
+) -> None:
+    with engine_clients.mariadb(database.access()) as held, held.cursor() as cursor:
+        dedicated.renew_certificate(city, database.id, PORT)
+        cursor.execute("SELECT number FROM kept")
+        assert cursor.fetchall() == ((42,),)
+    assert database.ask("SELECT number FROM kept") == 42
+
+
 def test_nothing_but_its_port_is_open_and_who_may_reach_it_is_changed(
     city: LiveCity, database: Database
 ) -> None:

@@ -94,6 +94,15 @@ def test_nobody_gets_in_without_tls_or_with_another_certificate_or_password(
         database.ask("SELECT 1", re.sub(r":[^:@]+@", ":wrong@", uri))
 
 
+def test_its_certificate_is_renewed_and_no_connection_is_cut(
+    city: LiveCity, database: Database
+) -> None:
+    with psycopg.connect(database.uri()) as held:
+        dedicated.renew_certificate(city, database.id, PORT)
+        assert held.execute("SELECT number FROM kept").fetchall() == [(42,)]
+    assert database.ask("SELECT number FROM kept") == 42
+
+
 def test_only_whom_the_department_names_gets_in_and_at_no_other_port(
     city: LiveCity, database: Database
 ) -> None:

@@ -18,7 +18,7 @@ short_description: MariaDB on a machine of its own
 description:
   - The data volume is formatted where it is blank, mounted, and grown with its disk. A volume that holds anything is never formatted.
   - The server speaks TLS only; C(runit) keeps it running, also after the machine starts again.
-  - A second run changes nothing and cuts no connection. Another certificate starts the server again.
+  - A second run changes nothing and cuts no connection. Another certificate is read when the server is told C(FLUSH SSL).
 options:
   volume_id:
     description: The cloud's id of the data volume, which the disk shows as its serial number.
@@ -156,11 +156,8 @@ class MariaDB(machines.Machine):
         )
         # Before what includes it. A server that runs has been told what is new in it, or is now.
         self.write(self.home / "settings.cnf", self.wanted["settings"], 0o644)
-        written = [
-            self.write_certificate(),
-            self.write(self.home / "my.cnf", configuration, 0o644),
-        ]
-        return any(written)
+        self.write_certificate()
+        return self.write(self.home / "my.cnf", configuration, 0o644)
 
     def fill(self, draft: Path) -> None:
         tables = [(SHARE / name).read_text(encoding="utf-8") for name in SYSTEM_TABLES]
@@ -188,7 +185,7 @@ class MariaDB(machines.Machine):
         return greeting[4:] == bytes([PROTOCOL_VERSION])
 
     def take_in(self) -> None:
-        """There is no client on the machine that could tell it to read its certificate again."""
+        """It reads its settings when it starts."""
         self.restart()
 
     def last_words(self) -> str:
