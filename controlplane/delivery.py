@@ -69,6 +69,7 @@ class Run:
     job_number: str
     fence: int
     attempt: int
+    service: str
     action: str
     playbook: str
     cloud: str
@@ -182,6 +183,7 @@ class Delivery:
             job_number=job.number,
             fence=job.fence,
             attempt=job.attempt,
+            service=job.service,
             action=job.action,
             playbook=job.playbook,
             cloud=site.cloud,

@@ -39,8 +39,8 @@ class Cloud(Protocol):
         Errors: CloudUnavailable, CloudRefused.
         """
 
-    def check(self) -> None:
-        """Errors: CloudUnavailable when the cloud's APIs do not answer."""
+    def check(self, service: str) -> None:
+        """Errors: CloudUnavailable when nothing answers that `service` could be delivered by."""
 
 
 @runtime_checkable
@@ -248,7 +248,7 @@ class Worker:
     def _try_again(self, run: Run, cloud: Cloud, error: str) -> None:
         """A run that failed because there is no cloud to ask says nothing about the order."""
         try:
-            cloud.check()
+            cloud.check(run.service)
         except CloudUnavailable as silence:
             said = f"the cloud {run.cloud} does not answer: {silence.params['reason']}\n{error}"
             self.delivery.wait_for_cloud(run, said)

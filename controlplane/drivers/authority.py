@@ -19,7 +19,7 @@ class CertificateAuthority:
         self.check()
         return Access()
 
-    def check(self) -> None:
+    def check(self, _service: str = "") -> None:
         """Errors: CloudUnavailable."""
         if not self._can_sign():
             raise CloudUnavailable(reason="no key of an issuing authority is on this machine")

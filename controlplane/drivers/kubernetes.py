@@ -148,7 +148,7 @@ class KubernetesCloud:
     # --- answering at all -----------------------------------------------------------------------
 
     @_speaks_our_errors
-    def check(self) -> None:
+    def check(self, _service: str = "") -> None:
         """Errors: CloudUnavailable when the API server does not answer."""
         client.VersionApi(self._api()).get_code(_request_timeout=PROBE_TIMEOUT_SECONDS)
 

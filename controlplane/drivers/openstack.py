@@ -83,7 +83,7 @@ class OpenStackCloud:
     # --- answering at all -----------------------------------------------------------------------
 
     @_speaks_our_errors
-    def check(self) -> None:
+    def check(self, _service: str = "") -> None:
         """Whether the cloud's APIs answer: any answer below 500 will do.
 
         Errors: CloudUnavailable, naming the first API that does not.

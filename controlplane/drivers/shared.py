@@ -50,9 +50,11 @@ class SharedServices:
     def run_access(self, project: str) -> Access:  # noqa: ARG002 - no cloud, no project
         return Access(inventory=self.inventory)
 
-    def check(self) -> None:
-        """Errors: CloudUnavailable, naming the first server that takes no connection."""
-        for name, host in self._servers().items():
+    def check(self, service: str = "") -> None:
+        """Errors: CloudUnavailable, naming the first server that takes no connection; only that of
+        `service` is asked, as its play asks none but that."""
+        servers, own = self._servers(), f"shared_{service}"
+        for name, host in ({own: servers[own]} if own in servers else servers).items():
             address = (str(host["service_address"]), int(host["service_port"]))
             try:
                 socket.create_connection(address, CONNECT_TIMEOUT_SECONDS).close()

@@ -47,7 +47,7 @@ class FakeCloud:
             {"clouds.yaml": {"clouds": clouds}}, texts={"machine_key": "k3y-of-a-machine"}
         )
 
-    def check(self) -> None:
+    def check(self, _service: str) -> None:
         if self.is_silent:
             raise CloudUnavailable(reason="connection refused")
 
