@@ -230,6 +230,14 @@ class LiveCity(City):
         self.worker = Worker(old.delivery, old.settings, old.clouds)
         self.worker.start()
 
+    def start_again_on(self, playbooks: Path) -> None:
+        """The control plane starts again, with another catalogue."""
+        settings = self.control_plane.settings.model_copy(update={"playbooks_dir": playbooks})
+        end_live_city(self)
+        self.control_plane = build(settings, self.clock)
+        self.worker = Worker(self.control_plane.delivery, settings, build_clouds(settings))
+        self.worker.start()
+
     # --- the end --------------------------------------------------------------------------------
 
     def retire_all(self, *services: str) -> None:

@@ -10,10 +10,8 @@ from typing import Any
 
 from kubernetes import client, config
 
-from controlplane.app import build, build_clouds
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job
-from controlplane.worker import Worker
 from tests.integration.live_city import (
     LiveCity,
     T,
@@ -70,14 +68,6 @@ class KubernetesCity(LiveCity):
 
     def job_of(self, resource_id: str, action: str) -> Job:
         return self.jobs(resource_id=resource_id, action=action)[-1]
-
-    def start_again_on(self, playbooks: Path) -> None:
-        """The control plane starts again, with another catalogue."""
-        settings = self.control_plane.settings.model_copy(update={"playbooks_dir": playbooks})
-        end_live_city(self)
-        self.control_plane = build(settings, self.clock)
-        self.worker = Worker(self.control_plane.delivery, settings, build_clouds(settings))
-        self.worker.start()
 
     def assert_nothing_is_left(self) -> None:
         """Of departments' resources; what onboarding has set up stays."""

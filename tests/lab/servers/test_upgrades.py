@@ -8,12 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from controlplane.app import build, build_clouds
 from controlplane.backups.models import Backup
 from controlplane.metering.models import UsageInterval
 from controlplane.reports.upgrades import find_campaign
 from controlplane.upgrade_plans import Plan
-from controlplane.worker import Worker
 from tests.integration.live_city import end_live_city
 from tests.lab.campaigns import advance_to_the_end
 from tests.lab.engine_clients import MARIADB, POSTGRESQL, Access, Engine, ask, query
@@ -48,11 +46,7 @@ def city(tmp_path: Path, inventory: Path) -> Iterator[SharedCity]:
 def released(city: SharedCity, service: str, folder: Path) -> Plan:
     """The control plane starts again on a catalogue in which 9.0.0 is offered."""
     playbooks, version = release(service, folder / "released")
-    settings = city.control_plane.settings.model_copy(update={"playbooks_dir": playbooks})
-    end_live_city(city)
-    city.control_plane = build(settings, city.clock)
-    city.worker = Worker(city.control_plane.delivery, settings, build_clouds(settings))
-    city.worker.start()
+    city.start_again_on(playbooks)
     return Plan(service, version, "9.0.0", at_once=2)
 
 
