@@ -50,7 +50,7 @@ def disk_readings_of(
     for summary in summaries:
         for volume in (v for pod in summary.get("pods") or () for v in pod.get("volume") or ()):
             reference = volume.get("pvcRef") or {}
-            claim = claims.get((reference.get("namespace"), reference.get("name")))
+            claim = claims.get((str(reference.get("namespace")), str(reference.get("name"))))
             size = volume.get("capacityBytes") or 0
             if claim is None or not 0 < size <= claim[1] * OWN_TIMES:
                 continue
