@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lab import away, ports, unprivileged
+from lab.errors import LabError
 from lab.kubernetes import (
     CONTROL_PLANE,
     builds,
@@ -29,6 +31,8 @@ from lab.part import ServiceStatus, service_status, turn
 from lab.progress import Progress
 from lab.settings import Settings
 from lab.unprivileged import User
+
+PORT_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,7 @@ def start(settings: Settings, progress: Progress) -> Status:
                 progress.say(service.fault)
         context, user = _decide(settings, progress)
         _build(context, progress)
-        missing = [
-            service.name
-            for service in before.services
-            if service.name in CONTROL_PLANE and service.state != "ready"
-        ]
+        missing = missing_of(before)
         _bring_up(context, Launcher(context, user), missing, progress)
         inventory.write(context)
         return status(settings)
@@ -170,6 +170,16 @@ def _context(settings: Settings, where: Paths, known: record.Record) -> Context:
     return Context(settings, where, known, builds.folder(where.made))
 
 
+def missing_of(before: Status) -> list[str]:
+    """What is to be started of the control plane. Those who watch a new API server start again with
+    it: each would come back to it only after up to a minute, and the scheduler ends itself where
+    what it remembers does not hold any more."""
+    ready = {service.name for service in before.services if service.state == "ready"}
+    if "kube-apiserver" in ready:
+        return [name for name in CONTROL_PLANE if name not in ready]
+    return [name for name in CONTROL_PLANE if name != "etcd" or name not in ready]
+
+
 def _bring_up(context: Context, starter: Launcher, missing: list[str], progress: Progress) -> None:
     """Control plane and node side by side. Whatever fails, nothing that it started runs on."""
     where = context.paths
@@ -207,9 +217,17 @@ def _bring_up(context: Context, starter: Launcher, missing: list[str], progress:
 
 
 def _refuse_taken_ports(context: Context, missing: list[str]) -> None:
-    for name in missing:
-        if name in HEALTH:
-            ports.listen(name, context.ports[HEALTH[name][0]]).close()
+    """What was just ended may hold its port a moment longer, until its last thread is gone."""
+    give_up_at = time.monotonic() + PORT_TIMEOUT_S
+    for name in (each for each in missing if each in HEALTH):
+        while True:
+            try:
+                ports.listen(name, context.ports[HEALTH[name][0]]).close()
+                break
+            except LabError:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.1)
 
 
 def _stop(where: Paths, progress: Progress) -> list[str]:

@@ -7,6 +7,7 @@ import io
 import json
 import socket
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from cryptography import x509
 from lab import ports, ranges, settings
 from lab.errors import LabError
 from lab.kubernetes import (
+    CONTROL_PLANE,
     builds,
+    cluster,
     commands,
     credentials,
     images,
@@ -187,6 +190,26 @@ def test_everything_listens_on_loopback_or_a_socket_of_its_users_folder(context:
     assert len(listening) == 2
     assert all(f"=unix://{context.paths.etcd}/" in word for word in listening)
     assert context.paths.etcd.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("died", "started"),
+    [
+        ((), ()),
+        (("kube-scheduler",), ("kube-scheduler",)),
+        (("kube-apiserver",), CONTROL_PLANE[1:]),
+        (("etcd", "kube-apiserver"), CONTROL_PLANE),
+    ],
+)
+def test_who_watches_a_new_api_server_starts_again_with_it(
+    context: Context, died: tuple[str, ...], started: tuple[str, ...]
+) -> None:
+    now = cluster.status(context.settings)
+    services = tuple(
+        replace(service, state="died" if service.name in died else "ready")
+        for service in now.services
+    )
+    assert cluster.missing_of(replace(now, services=services)) == list(started)
 
 
 def test_strangers_may_not_read_what_lets_one_in(context: Context) -> None:

@@ -3,8 +3,6 @@ and fenced off from other departments."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -318,66 +316,6 @@ def cluster_address(city: KubernetesCity, resource_id: str) -> str:
     )
     (service,) = found.items
     return str(service.spec.cluster_ip)
-
-
-# --- faults -------------------------------------------------------------------------------------
-
-
-def test_an_api_server_killed_while_a_database_is_made_costs_only_time(
-    lab: Lab, city: KubernetesCity, tmp_path: Path
-) -> None:
-    request_id = city.ask("postgresql", plan="own_small", database_name="dibao")
-    until(lambda: city.jobs(action="provision", state="running") or None, PATIENCE_S, "its run")
-    os.kill(lab.service("kube-apiserver")["pid"], signal.SIGKILL)
-    until(
-        lambda: "does not answer" in city.jobs(action="provision")[-1].error or None,
-        PATIENCE_S,
-        "a try without an API server",
-    )
-    lab.must("start")
-    resource_id = city.fulfilled(request_id)
-    assert ask(uri(city, tmp_path, resource_id), "SELECT 1") == [(1,)]
-
-
-def test_a_node_killed_while_a_database_is_made_costs_only_time(
-    lab: Lab, city: KubernetesCity, tmp_path: Path
-) -> None:
-    request_id = city.ask("postgresql", plan="own_small", database_name="dibao")
-    until(lambda: city.jobs(action="provision", state="running") or None, PATIENCE_S, "its run")
-    os.kill(lab.service("node")["pid"], signal.SIGKILL)
-    until(lambda: lab.service("node")["state"] == "died" or None, PATIENCE_S, "its death")
-    lab.must("start")
-    resource_id = city.fulfilled(request_id)
-    assert ask(uri(city, tmp_path, resource_id), "SELECT 1") == [(1,)]
-
-
-def test_a_node_killed_under_a_database_costs_no_row_and_a_change_of_password_goes_through(
-    lab: Lab, city: KubernetesCity, tmp_path: Path
-) -> None:
-    resource_id = database(city)
-    address = uri(city, tmp_path, resource_id)
-    ask(address, "CREATE TABLE household AS SELECT generate_series(1, 1000) AS id")
-    os.kill(lab.service("node")["pid"], signal.SIGKILL)
-    until(lambda: lab.service("node")["state"] == "died" or None, PATIENCE_S, "its death")
-    operate = city.control_plane.operations.operate_resource
-    operate(city.person("limin"), resource_id, "rotate_password", {})
-    city.worker.wake()
-    until(lambda: city.jobs(action="rotate_password")[-1].error or None, PATIENCE_S, "its failure")
-    assert "无应答 · nobody answers at" in city.jobs(action="rotate_password")[-1].error
-    assert uri(city, tmp_path, resource_id) == address, "the password of before is in force"
-    lab.must("start")
-    until(lambda: answers(address) or None, PATIENCE_S, "the database")
-    city.operate(resource_id, "rotate_password")
-    new = uri(city, tmp_path, resource_id)
-    assert new != address
-    assert ask(new, "SELECT count(*) FROM household") == [(1000,)]
-
-
-def answers(address: str) -> bool:
-    try:
-        return bool(ask(address, "SELECT 1"))
-    except psycopg.OperationalError:
-        return False
 
 
 def test_the_department_s_quota_is_kept_in_step_in_its_namespace(city: KubernetesCity) -> None:
