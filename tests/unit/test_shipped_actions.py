@@ -16,17 +16,19 @@ PLAYBOOKS = CHECKOUT / "playbooks"
 CATALOGUE = load_catalogue(PLAYBOOKS / "services")
 SERVERS = ("postgresql", "mariadb", "redis", "rabbitmq")
 #: Actions that are for some places only: a machine is changed itself, and alone has networks that
-#: are let in; a disk of one's own needs nobody to hold it to the plan; MariaDB has but one setting
-#: that is not for a whole server.
+#: are let in and a certificate in the register; a disk of one's own needs nobody to hold it to the
+#: plan; MariaDB has but one setting that is not for a whole server.
 IN_PLACES = {
     "postgresql": {
         "change": ("shared", "kubernetes"),
         "set_clients": ("machine",),
+        "renew": ("machine",),
         "hold_to_plan": ("shared",),
     },
     "mariadb": {
         "change": ("shared", "kubernetes"),
         "set_clients": ("machine",),
+        "renew": ("machine",),
         "set_parameters": ("kubernetes", "machine"),
         "set_statement_limit": ("shared",),
     },
