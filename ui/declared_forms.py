@@ -124,8 +124,9 @@ def _plain_field(
         value=value,
         hint=words(schema.get("hint")) or range_hint(schema, words(hints.get("unit"))),
         unit=words(hints.get("unit")),
-        # A field with a default is never left open, so it is not marked as optional.
-        required=required or "default" in schema,
+        # A field with a default is never left open, so it is not marked as optional; one whose
+        # default is nothing is.
+        required=required or schema.get("default", "") != "",
         width=WIDTHS.get(hints.get("width", default_width), ""),
         placeholder=words(hints.get("placeholder")),
         max_length=schema.get("maxLength"),

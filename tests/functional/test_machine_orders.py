@@ -426,3 +426,11 @@ def test_without_real_machines_the_plans_are_not_offered_and_the_form_says_why(
         order(bare)
     bare.control_plane.db.dispose()
     assert [(f.code, f.field) for f in refusal.value.faults] == [("engine_absent", "plan")]
+
+
+def test_the_form_says_that_its_networks_may_be_left_out(city: City) -> None:
+    page = sign_in(create_app(city.control_plane), "limin").get("/catalogue/postgresql/apply").text
+    label = page.partition("允许访问的网段")[2].partition("</label>")[0]
+    field = page.partition('name="client_networks"')[2].partition(">")[0]
+    assert "（选填）" in label
+    assert "required" not in field
