@@ -1,0 +1,81 @@
+"""A shared cache or broker killed amid an action, a database server amid an upgrade: the next try
+does it, and nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controlplane.pipeline import Ask
+from controlplane.upgrade_plans import Plan
+from tests.lab.campaigns import advance_to_the_end
+from tests.lab.engine_clients import RABBITMQ, REDIS, Access, Engine, cache
+from tests.lab.faults.killed.killing import Servers, finished_after_a_kill, runs
+from tests.lab.servers.backed_city import Way
+from tests.lab.servers.backed_engines import POSTGRESQL
+from tests.lab.servers.shared_city import SharedCity, order, shown
+from tests.newer import offering
+
+NAME = "低保核对数据库"
+
+
+@pytest.mark.parametrize("engine", [REDIS, RABBITMQ], ids=str)
+def test_a_cache_or_a_broker_killed_amid_its_order_a_change_or_a_rotation_does_it_and_loses_nothing(
+    city: SharedCity, servers: Servers, engine: Engine, tmp_path: Path
+) -> None:
+    form = {"system_name": NAME, "plan": "small", **engine.form}
+    asked = Ask(engine.service, "provision", "internet", form)
+    request_id = city.control_plane.pipeline.submit_request(city.person("limin"), asked)
+    city.decide("zhangjing", request_id)
+
+    def killed_amid(action: str) -> None:
+        finished_after_a_kill(city, servers, engine.service, action, lambda: runs(city, action))
+
+    def access() -> Access:
+        return Access.shown(shown(city, resource_id), tmp_path)
+
+    def count(by: Access) -> int:
+        return int(cache(by).exists(*keys)) if keys else engine.count(by)
+
+    killed_amid("provision")
+    resource_id = city.fulfilled(request_id)
+    prefix = city.resource(resource_id).outputs.get("prefix")
+    keys = [f"{prefix}{name}" for name in "abc"] if prefix else []
+    if keys:
+        cache(access()).mset(dict.fromkeys(keys, "1"))
+    else:
+        engine.write(access())
+    assert count(access()) == 3
+    request_id = city.change(resource_id, plan="standard")
+    killed_amid("change")
+    assert city.fulfilled(request_id) == resource_id
+    assert count(access()) == 3
+    before = access()
+    city.control_plane.operations.operate_resource(
+        city.person("limin"), resource_id, "rotate_password", {}
+    )
+    killed_amid("rotate_password")
+    assert access().password != before.password
+    assert count(access()) == count(before) == 3, "both are valid for a while"
+
+
+def test_killed_amid_an_upgrade_the_next_try_does_it_and_the_rows_stay(
+    city: SharedCity, servers: Servers, tmp_path: Path
+) -> None:
+    way = Way(city, POSTGRESQL, tmp_path)
+    resource_id = city.fulfilled(order(city))
+    way.fill(resource_id, 1000)
+    before = way.total(resource_id)
+    older = city.resource(resource_id).service_version
+    city.start_again_on(offering("postgresql", tmp_path))
+    upgrading, engineer = city.control_plane.upgrading, city.person("chengang")
+    number = upgrading.start(engineer, Plan("postgresql", older, "9.0.0", any_time=True))
+    upgrading.advance()
+    city.worker.wake()
+    city.idle()  # a backup is taken first
+    upgrading.advance()
+    finished_after_a_kill(city, servers, "postgresql", "upgrade", lambda: runs(city, "upgrade"))
+    assert advance_to_the_end(city, number) == "finished", city.told()
+    assert city.resource(resource_id).service_version == "9.0.0"
+    assert way.total(resource_id) == before
