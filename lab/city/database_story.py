@@ -112,7 +112,7 @@ class DatabaseStory(Story):
 
     def _rotate(self) -> str:
         """An application goes on with the old password; the new one holds at once."""
-        with _application(self.uri) as answers:
+        with _application(self.uri) as (answers, faults):
             self._press("rotate_password")
             fresh = self._shown_uri()
             if fresh == self.uri:
@@ -122,7 +122,8 @@ class DatabaseStory(Story):
             with psycopg.connect(self.uri):
                 pass  # the old one is good for its grace time
         if answers["bad"]:
-            raise LabError(f"{answers['bad']} queries of the application failed meanwhile")
+            said = f"{answers['bad']} queries of the application failed meanwhile"
+            raise LabError(f"{said}: {faults[0]}")
         if count != self.rows:
             raise LabError(f"{count} of {self.rows} rows under the new password")
         return f"新旧密码同时有效，期间应用查询 {answers['good']} 次，失败 {answers['bad']} 次"
@@ -146,7 +147,10 @@ class DatabaseStory(Story):
         if found is None or certificate is None:
             raise LabError(f"the page shows no connection string: {shown.url}")
         ca = self.keys_dir / "ca.pem"
-        ca.write_text(certificate[0] + "\n", encoding="ascii")
+        # In one step: an application that is connecting reads this very file meanwhile.
+        fresh = ca.with_suffix(".new")
+        fresh.write_text(certificate[0] + "\n", encoding="ascii")
+        fresh.replace(ca)
         return html.unescape(found[1]).replace("sslrootcert=ca.pem", f"sslrootcert={ca.resolve()}")
 
     def _press(self, action: str) -> None:
@@ -172,9 +176,11 @@ class DatabaseStory(Story):
 
 
 @contextmanager
-def _application(uri: str) -> Iterator[dict[str, int]]:
-    """Asks for a count over a new connection each time until the block ends; counts the answers."""
+def _application(uri: str) -> Iterator[tuple[dict[str, int], list[str]]]:
+    """Asks for a count over a new connection each time until the block ends; counts the answers,
+    and keeps what failed in words."""
     answers, over = {"good": 0, "bad": 0}, threading.Event()
+    faults: list[str] = []
 
     def ask() -> None:
         while not over.is_set():
@@ -182,14 +188,15 @@ def _application(uri: str) -> Iterator[dict[str, int]]:
                 with psycopg.connect(uri, connect_timeout=5) as connection:
                     connection.execute("SELECT count(*) FROM household")
                 answers["good"] += 1
-            except psycopg.Error:
+            except psycopg.Error as error:
                 answers["bad"] += 1
+                faults.append(str(error).strip())
             over.wait(0.1)
 
     application = threading.Thread(target=ask, daemon=True)
     application.start()
     try:
-        yield answers
+        yield answers, faults
     finally:
         over.set()
         application.join()
