@@ -134,7 +134,7 @@ def steps_of(parts: Sequence[str]) -> list[Step]:
 
 
 def brief_lab() -> list[Step]:
-    """What of the lab's tests there is time for at every change, Kubernetes built meanwhile: the
+    """The lab in short, Kubernetes built meanwhile where it never was: the
     shared servers, and one test for each service in the cluster."""
     servers, cluster_ = steps_of(("servers", "cluster"))
     return [servers, replace(cluster_, command=(*cluster_.command, "-m", "brief"))]
@@ -260,7 +260,7 @@ def _worth_showing(said: str) -> str:
 @click.command()
 @click.argument("what", type=click.Choice(["all", "lint", "more", "lab"]), default="all")
 @click.option("--part", type=click.Choice(["", *MORE, *LAB]), default="", help="Only this one.")
-@click.option("--brief", is_flag=True, help="What there is time for at every change.")
+@click.option("--brief", is_flag=True, help="The lab in short.")
 def main(what: str, part: str, brief: bool) -> None:
     """Lint; lint and what every change must pass; more of that; every service in every place."""
     try:
