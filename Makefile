@@ -1,7 +1,7 @@
 # Every command of the project; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-more test-lab lint format lock check \
+.PHONY: help setup setup-dev run stop clean lab lab-status lab-stop lab-clean test test-more test-lab kubernetes lint format lock check \
 	bench-pages bench-provisioning bench-backups bench-services bench-machines
 
 PY := .venv/bin/python
@@ -52,6 +52,9 @@ test-more: setup-dev ## what is too long for every change: every page in both la
 
 test-lab: setup-dev ## every service in every place where it can stand, by real clients (PART=servers: no root needed; cluster, machines: packages are installed and taken back; BRIEF=1: the servers, and one test for each service in the cluster)
 	@$(PY) -m lab.testing lab $(if $(PART),--part $(PART)) $(if $(BRIEF),--brief)
+
+kubernetes: setup ## build the lab's Kubernetes where it never was, for some ten minutes; nothing is started
+	@$(PY) -m lab.kubernetes build
 
 lint: setup-dev ## ruff, mypy, import-linter, ansible-lint, vagrant validate, djlint
 	@$(PY) -m lab.testing lint

@@ -50,6 +50,7 @@ CARELESS = tuple(
 MORE = ("pages", "day_two", "faults", "host")
 #: Every service in every place where it can stand; in the cluster and on machines it takes root.
 LAB = ("servers", "cluster", "machines")
+BRIEF = ("servers", "cluster")
 
 #: Each worker has a cluster, or a cloud with machines, of its own.
 LABS = ("-n", "2", "--dist", "loadfile")
@@ -133,11 +134,15 @@ def steps_of(parts: Sequence[str]) -> list[Step]:
     return [replace(known[part], name=f"lab, {part}", says=True) for part in parts]
 
 
-def brief_lab() -> list[Step]:
-    """The lab in short, Kubernetes built meanwhile where it never was: the
-    shared servers, and one test for each service in the cluster."""
-    servers, cluster_ = steps_of(("servers", "cluster"))
-    return [servers, replace(cluster_, command=(*cluster_.command, "-m", "brief"))]
+def lab_steps(part: str, brief: bool) -> list[Step]:
+    """All of the lab or a part of it; in short: the shared servers, and one test for each service
+    in the cluster."""
+    steps = steps_of([part] if part else BRIEF if brief else LAB)
+    return [_in_short(step) if brief and step.name.endswith("cluster") else step for step in steps]
+
+
+def _in_short(step: Step) -> Step:
+    return replace(step, command=(*step.command, "-m", "brief"))
 
 
 def _vagrant() -> dict[str, str]:
@@ -269,7 +274,7 @@ def main(what: str, part: str, brief: bool) -> None:
             "lint": lambda: [[lint_steps()]],
             "all": rounds,
             "more": lambda: [[steps_of([part] if part else MORE)]],
-            "lab": lambda: [[brief_lab() if brief else steps_of([part] if part else LAB)]],
+            "lab": lambda: [[lab_steps(part, brief)]],
         }
         for tracks in chosen[what]():
             Runner().run(tracks)

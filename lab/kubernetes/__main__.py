@@ -1,12 +1,14 @@
-"""`python -m lab.kubernetes start|stop|status|reset|clean [--json]`.
+"""`python -m lab.kubernetes build|start|stop|status|reset|clean [--json]`.
 
-The first start builds it, which takes some ten minutes.
+The first start builds it, which takes some ten minutes; `build` does that and starts nothing.
 """
 
 from __future__ import annotations
 
+from lab import settings
 from lab.command_line import Row, commands, run
 from lab.kubernetes import cluster
+from lab.progress import Progress
 
 
 def _rows_inside(now: cluster.Status) -> list[Row]:
@@ -30,12 +32,17 @@ def _describe(now: cluster.Status) -> tuple[str, ...]:
     )
 
 
+def _build() -> None:
+    """Make all that it needs, where it is missing; nothing is started."""
+    cluster.build(settings.load(), Progress())
+
+
 if __name__ == "__main__":
-    run(
-        commands(
-            cluster,
-            title="The embedded Kubernetes of this checkout; the first start builds it.",
-            describe=_describe,
-            rows_inside=_rows_inside,
-        )
+    group = commands(
+        cluster,
+        title="The embedded Kubernetes of this checkout; the first start builds it.",
+        describe=_describe,
+        rows_inside=_rows_inside,
     )
+    group.command("build")(_build)
+    run(group)

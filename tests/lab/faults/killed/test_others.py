@@ -13,7 +13,7 @@ from tests.lab.campaigns import advance_to_the_end
 from tests.lab.engine_clients import RABBITMQ, REDIS, Access, Engine, cache
 from tests.lab.faults.killed.killing import Servers, finished_after_a_kill, runs
 from tests.lab.servers.backed_city import Way
-from tests.lab.servers.backed_engines import POSTGRESQL
+from tests.lab.servers.backed_engines import ENGINES, Backed
 from tests.lab.servers.shared_city import SharedCity, order, shown
 from tests.newer import offering
 
@@ -60,25 +60,27 @@ def test_a_cache_or_a_broker_killed_amid_its_order_a_change_or_a_rotation_does_i
     assert count(access()) == count(before) == 3, "both are valid for a while"
 
 
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_killed_amid_an_upgrade_the_next_try_does_it_and_the_rows_stay(
-    city: SharedCity, servers: Servers, tmp_path: Path
+    city: SharedCity, servers: Servers, engine: Backed, tmp_path: Path
 ) -> None:
-    way = Way(city, POSTGRESQL, tmp_path)
-    resource_id = city.fulfilled(order(city))
+    way, service = Way(city, engine, tmp_path), engine.service
+    resource_id = city.fulfilled(order(city, service=service))
     way.fill(resource_id, 1000)
     before = way.total(resource_id)
     older = city.resource(resource_id).service_version
-    city.start_again_on(offering("postgresql", tmp_path))
+    city.start_again_on(offering(service, tmp_path))
     upgrading, engineer = city.control_plane.upgrading, city.person("chengang")
-    number = upgrading.start(engineer, Plan("postgresql", older, "9.0.0", any_time=True))
+    number = upgrading.start(engineer, Plan(service, older, "9.0.0", any_time=True))
 
     def is_upgraded() -> bool:
         """Now: a backup is taken first, and the upgrade follows it by itself."""
         upgrading.advance()
         city.worker.wake()
-        return bool(city.jobs(action="upgrade")) and runs(city, "upgrade")
+        return bool(city.jobs(resource_id=resource_id, action="upgrade")) and runs(city, "upgrade")
 
-    finished_after_a_kill(city, servers, "postgresql", "upgrade", is_upgraded)
+    finished_after_a_kill(city, servers, service, "upgrade", is_upgraded)
     assert advance_to_the_end(city, number) == "finished", city.told()
     assert city.resource(resource_id).service_version == "9.0.0"
     assert way.total(resource_id) == before
+    city.retire_all(service)  # while its version is offered
