@@ -28,16 +28,17 @@ class Preferences:
 
 def current_preferences() -> Preferences:
     """The preferences of the request in hand; a cookie with an unknown value counts as absent."""
-    chosen = {}
-    for name, values in CHOICES.items():
-        cookie = request.cookies.get(name)
-        chosen[name] = cookie if cookie in values else values[0]
-    return Preferences(**chosen)
+    return Preferences(**{name: _chosen(name) for name in CHOICES})
 
 
 def current_language() -> str:
-    """The language of the page in hand, `zh` or `en`."""
-    return current_preferences().language
+    """The language of the page in hand, `zh` or `en`; every figure of a page asks."""
+    return _chosen("language")
+
+
+def _chosen(name: str) -> str:
+    cookie, values = request.cookies.get(name), CHOICES[name]
+    return cookie if cookie in values else values[0]
 
 
 @preferences_pages.get("/preferences/<name>/<value>")

@@ -22,17 +22,15 @@ from controlplane.metering.rules import (
     PriceSegment,
     Usage,
     cost_micro_yuan,
-    overlap_seconds,
     rate,
 )
 from controlplane.metering.service import load_segments
 from controlplane.policy import Subject
 from controlplane.provisioning.models import Resource
+from controlplane.reports.rules import DAY_SECONDS, unit_seconds_by_day
 from controlplane.reports.scope import departments_in
 from controlplane.reports.utilisation import Used, use_by_resource
 from controlplane.tenancy.models import Department
-
-DAY_SECONDS = 86_400
 
 
 @dataclass
@@ -273,20 +271,14 @@ def city_cost_by_day(
     start, _, until = _window(year, month, now)
     scope = departments_in(subject, "month.view", UsageInterval.department_id)
     segments = load_segments(session)
-    days = _days(start, until)
-    units: list[dict[str, int]] = [defaultdict(int) for _ in days]
-    for usage in _summed_usages(session, (start, until), scope):
-        for i in range((usage.t0 - start) // DAY_SECONDS, len(days)):
-            seconds = overlap_seconds(usage.t0, usage.t1, *days[i])
-            if not seconds:
-                break
-            units[i][usage.item] += usage.quantity * seconds
+    days = range(start, until, DAY_SECONDS)
+    usages = _summed_usages(session, (start, until), scope)
     return [
         (
-            from_epoch(day[0]).astimezone(LOCAL_ZONE).strftime("%m-%d"),
-            _cost_of_day(held, segments, day[0]),
+            from_epoch(day).astimezone(LOCAL_ZONE).strftime("%m-%d"),
+            _cost_of_day(held, segments, day),
         )
-        for day, held in zip(days, units, strict=True)
+        for day, held in zip(days, unit_seconds_by_day(usages, start, len(days)), strict=True)
     ]
 
 
@@ -299,11 +291,6 @@ def _cost_of_day(
             if segment.t0 <= day and (segment.t1 is None or day < segment.t1):
                 cost[item] = cost_micro_yuan(amount, segment)
     return cost
-
-
-def _days(start: int, until: int) -> list[tuple[int, int]]:
-    """Days are 86,400 s: Asia/Shanghai has no summer time."""
-    return [(t, min(t + DAY_SECONDS, until)) for t in range(start, until, DAY_SECONDS)]
 
 
 def _summed_usages(

@@ -1,13 +1,16 @@
-"""What the history of a pool says about its future, and what would still fit: pure arithmetic."""
+"""What was held day by day, what it says about a pool's future, and what would still fit: pure
+arithmetic."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fractions import Fraction
 
 from controlplane.clock import LOCAL_ZONE
+from controlplane.metering.rules import Usage
 
 DAY_SECONDS = 86_400
 #: Fewer days than this tell nothing: one delivery would look like a trend.
@@ -92,3 +95,28 @@ def how_many_fit(free: Mapping[str, int], size: Mapping[str, int]) -> Fit:
         return Fit(0, "")
     short_of = min(counts, key=lambda d: counts[d])
     return Fit(counts[short_of], short_of)
+
+
+def unit_seconds_by_day(usages: Iterable[Usage], start: int, days: int) -> list[dict[str, int]]:
+    """Quantity x seconds of each item in each of `days` days from `start` (epoch seconds), where
+    there are any. A day has 86,400 s: Asia/Shanghai has no summer time.
+
+    `usages` lie within these days. Each is told by its two ends, however many days it spans.
+    """
+    steps: list[dict[str, int]] = [defaultdict(int) for _ in range(days + 1)]
+    parts: list[dict[str, int]] = [defaultdict(int) for _ in range(days + 1)]
+    for usage in usages:
+        first, before = divmod(usage.t0 - start, DAY_SECONDS)
+        last, into = divmod(usage.t1 - start, DAY_SECONDS)
+        steps[first][usage.item] += usage.quantity * DAY_SECONDS
+        steps[last][usage.item] -= usage.quantity * DAY_SECONDS
+        parts[first][usage.item] -= usage.quantity * before
+        parts[last][usage.item] += usage.quantity * into
+    whole: dict[str, int] = defaultdict(int)
+    held = []
+    for step, part in zip(steps[:days], parts[:days], strict=True):
+        for item, change in step.items():
+            whole[item] += change
+        day = {item: seconds + part.get(item, 0) for item, seconds in whole.items()}
+        held.append({item: seconds for item, seconds in day.items() if seconds})
+    return held

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from controlplane.metering.rules import Usage, overlap_seconds
 from controlplane.reports.rules import (
     DAY_SECONDS,
     HORIZON_DAYS,
@@ -14,6 +17,7 @@ from controlplane.reports.rules import (
     outlook,
     since_first_use,
     slope,
+    unit_seconds_by_day,
 )
 
 #: The end of 1 November 2026 in Beijing.
@@ -135,3 +139,26 @@ SIZE = {"vcpu": 2, "memory_mib": 8192, "storage_gib.standard": 40}
 )
 def test_how_many_fit(free: dict[str, int], size: dict[str, int], fit: Fit) -> None:
     assert how_many_fit(free, size) == fit
+
+
+usages = st.builds(
+    lambda item, quantity, t0, seconds: Usage(
+        item, quantity, t0, min(t0 + seconds, 5 * DAY_SECONDS)
+    ),
+    st.sampled_from(["vcpu", "memory_mib"]),
+    st.integers(1, 10**9),
+    st.integers(0, 5 * DAY_SECONDS - 1),
+    st.integers(1, 5 * DAY_SECONDS),
+)
+
+
+@given(st.lists(usages))
+def test_what_was_held_falls_to_the_days_it_was_held_on(held: list[Usage]) -> None:
+    by_day = unit_seconds_by_day(held, 0, 5)
+    for day, found in enumerate(by_day):
+        bounds = day * DAY_SECONDS, (day + 1) * DAY_SECONDS
+        expected: dict[str, int] = {}
+        for usage in held:
+            if seconds := overlap_seconds(usage.t0, usage.t1, *bounds):
+                expected[usage.item] = expected.get(usage.item, 0) + usage.quantity * seconds
+        assert found == expected
