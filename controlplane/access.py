@@ -88,10 +88,11 @@ def with_machine(
 
 @dataclass(frozen=True)
 class OwnServer:
-    """A server of a department's own, where its clients reach it; `resource_id` of what it is.
-    `admin_password` is empty where its cloud keeps it."""
+    """A server of a department's own, where its clients reach it; `resource_id` of what it is of
+    `service`, `engine` where it stands. `admin_password` is empty where its cloud keeps it."""
 
     resource_id: str
+    service: str
     engine: str
     address: str
     port: int

@@ -136,9 +136,9 @@ def build_clouds(settings: Settings) -> Mapping[str, Any]:
         clouds[KUBERNETES] = cloud_of_engine(settings, KUBERNETES)
     if settings.machines_answer:
         clouds[MACHINE] = MachineDisks()
-    if "postgresql" in settings.machine_log_tools:
+    if settings.machine_log_tools:
         root = authority_of(settings).certificate_path(ROOT).resolve()
-        clouds[MACHINE] = MachineLogs(settings.machine_log_tools["postgresql"], root)
+        clouds[MACHINE] = MachineLogs(settings.machine_log_tools, root)
     clouds[AUTHORITY] = CertificateAuthority(authority_of(settings).can_sign)
     return clouds
 

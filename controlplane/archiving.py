@@ -172,7 +172,10 @@ class Archiving:
         )
         with self.db.read() as session:
             found = [
-                OwnServer(row.id, engine, str(row.outputs["address"]), int(row.outputs["port"]))
+                OwnServer(
+                    *(row.id, row.service, engine),
+                    *(str(row.outputs["address"]), int(row.outputs["port"])),
+                )
                 for row in session.scalars(query)
                 if (engine := self._engine_of(row)) and row.outputs.keys() >= {"address", "port"}
             ]

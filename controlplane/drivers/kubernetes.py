@@ -24,13 +24,13 @@ from kubernetes.utils.quantity import parse_quantity
 from controlplane.access import Access, OwnServer, PodLog
 from controlplane.drivers.inventory import hosts_of
 from controlplane.drivers.kubernetes_logs import (
-    LOG_TOOLS,
-    POSTGRESQL_SERVERS,
+    LOGGED_SERVERS,
     RESOURCE_LABEL,
     log_hosts,
+    log_tools_of,
 )
 from controlplane.drivers.kubernetes_use import disk_readings_of, readings_of
-from controlplane.drivers.postgresql_log import PostgreSQLLog
+from controlplane.drivers.server_logs import LOGS
 from controlplane.engines import KUBERNETES
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.readings import DiskReading, Measured, UseReading
@@ -235,19 +235,24 @@ class KubernetesCloud:
         return dict(json.loads(answer.data))
 
     @_speaks_our_errors
-    def logs(self, own: Collection[OwnServer]) -> dict[str, Callable[[str, str], PostgreSQLLog]]:
+    def logs(self, own: Collection[OwnServer]) -> dict[str, Callable[[str, str], Any]]:
         """Of those of `own` that run here, by resource id. Errors: CloudUnavailable,
         CloudRefused."""
         told = hosts_of(self._inventory).get(INVENTORY_HOST, {}) if self._inventory else {}
-        if LOG_TOOLS not in told or not any(each.engine == KUBERNETES for each in own):
+        here = [each for each in own if each.engine == KUBERNETES]
+        if not log_tools_of(told) or not here:
             return {}
         core: Any = client.CoreV1Api(self._api())
         apps: Any = client.AppsV1Api(self._api())
-        asked = {"label_selector": POSTGRESQL_SERVERS, "_request_timeout": API_TIMEOUT_SECONDS}
+        asked = {"label_selector": LOGGED_SERVERS, "_request_timeout": API_TIMEOUT_SECONDS}
         declared = apps.list_stateful_set_for_all_namespaces(**asked)
         secrets = core.list_secret_for_all_namespaces(**asked)
-        hosts = log_hosts(own, declared.items, secrets.items, told)
-        return {resource_id: partial(PostgreSQLLog, host) for resource_id, host in hosts.items()}
+        hosts = log_hosts(here, declared.items, secrets.items, told)
+        return {
+            each.resource_id: partial(LOGS[each.service], hosts[each.resource_id])
+            for each in here
+            if each.resource_id in hosts
+        }
 
     def _cpu_allocation_ratio(self) -> float:
         hosts = hosts_of(self._inventory).values() if self._inventory else ()

@@ -1,5 +1,5 @@
-"""PostgreSQL servers of departments' own in the cluster, whose log is archived: pure, over what the
-API server tells of them. The role `kubernetes_server` makes them."""
+"""Servers of departments' own in the cluster, whose log is archived: pure, over what the API server
+tells of them. The role `kubernetes_server` makes them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from controlplane.access import OwnServer
+from controlplane.drivers.server_logs import ADMINISTRATORS, LOGS
 
 RESOURCE_LABEL = "egov/resource-id"
-POSTGRESQL_SERVERS = f"app.kubernetes.io/name=postgresql,{RESOURCE_LABEL}"
-#: Of the inventory: the folder of `pg_receivewal`, `pg_basebackup` and `postgres` of the version of
-#: the servers.
-LOG_TOOLS = "kubernetes_postgresql_log_tools"
-ADMINISTRATOR = "postgres"
+LOGGED_SERVERS = f"app.kubernetes.io/name in ({','.join(LOGS)}),{RESOURCE_LABEL}"
 #: Marks a server that is suspended and runs for the time of a backup only.
 WOKEN = "egov/woken"
-#: A server that keeps its log for us without a bound may fill its disk: it gets no slot.
+#: A PostgreSQL that keeps its log for us without a bound may fill its disk: it gets no slot. What a
+#: MariaDB is set to, it says itself.
 BOUND = "max_slot_wal_keep_size="
+
+
+def log_tools_of(told: Mapping[str, Any]) -> dict[str, str]:
+    """By service, the folder of the programs that archive its log, of the servers' own version, as
+    the inventory's variables have it."""
+    names = {service: f"kubernetes_{service}_log_tools" for service in LOGS}
+    return {service: str(told[name]) for service, name in names.items() if told.get(name)}
 
 
 def log_hosts(
@@ -29,30 +34,37 @@ def log_hosts(
 ) -> dict[str, dict[str, Any]]:
     """How each of `own` is reached, by resource id, by the names that hosts of shared servers have
     it by; those that run. `declared` are StatefulSets, `told` the inventory's variables."""
-    running = {_resource_of(each) for each in declared if _is_archived(each)}
+    bounded = {_resource_of(each) for each in declared if _runs(each) and _is_bounded(each)}
+    running = {_resource_of(each) for each in declared if _runs(each)}
     passwords = {_resource_of(each): each.data["password"] for each in secrets}
+    tools = log_tools_of(told)
     return {
         each.resource_id: {
             "service_address": each.address,
             "service_port": each.port,
             "service_ca_file": told["kubernetes_ca_file"],
-            "service_admin_user": ADMINISTRATOR,
+            "service_admin_user": ADMINISTRATORS[each.service],
             "service_admin_password": base64.b64decode(passwords[each.resource_id]).decode("ascii"),
-            "service_tools": told[LOG_TOOLS],
+            "service_tools": tools[each.service],
         }
         for each in own
-        if each.resource_id in running & passwords.keys()
+        if each.service in tools
+        and each.resource_id in passwords
+        and each.resource_id in (bounded if each.service == "postgresql" else running)
     }
 
 
-def _is_archived(declared: Any) -> bool:
-    arguments = declared.spec.template.spec.containers[0].args or ()
+def _runs(declared: Any) -> bool:
     return (
         bool(declared.spec.replicas)
         and declared.metadata.deletion_timestamp is None
         and WOKEN not in (declared.metadata.annotations or {})
-        and any(argument.startswith(BOUND) for argument in arguments)
     )
+
+
+def _is_bounded(declared: Any) -> bool:
+    arguments = declared.spec.template.spec.containers[0].args or ()
+    return any(argument.startswith(BOUND) for argument in arguments)
 
 
 def _resource_of(thing: Any) -> str:

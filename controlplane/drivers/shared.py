@@ -17,17 +17,13 @@ import psycopg
 
 from controlplane.access import Access, OwnServer
 from controlplane.drivers.inventory import hosts_of
-from controlplane.drivers.mariadb_log import MariaDBLog
-from controlplane.drivers.postgresql_log import PostgreSQLLog
+from controlplane.drivers.server_logs import LOGS
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.readings import DiskReading, Measured
 
 CONNECT_TIMEOUT_SECONDS = 5
 
-
 POSTGRESQL = "postgresql"
-#: By engine, how the log of a server is archived.
-LOGS: Mapping[str, Callable[..., Any]] = {POSTGRESQL: PostgreSQLLog, "mariadb": MariaDBLog}
 #: A database that a restore or a drill makes for a while is none of a department's.
 DATABASES = r"""
 SELECT shobj_description(d.oid, 'pg_database'), pg_database_size(d.oid),

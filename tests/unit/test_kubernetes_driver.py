@@ -50,7 +50,11 @@ def test_a_run_is_told_a_context_for_each_token(tmp_path: Path) -> None:
 
 
 BOUND = ["-c", "max_slot_wal_keep_size=1024MB"]
-TOLD = {"kubernetes_ca_file": "/ca.crt", "kubernetes_postgresql_log_tools": "/pg15/bin"}
+TOLD = {
+    "kubernetes_ca_file": "/ca.crt",
+    "kubernetes_postgresql_log_tools": "/pg15/bin",
+    "kubernetes_mariadb_log_tools": "/maria/bin",
+}
 
 
 def named(resource_id: str, **more: Any) -> Any:
@@ -84,7 +88,7 @@ def test_servers_that_run_with_a_bound_are_archived_and_no_others() -> None:
     ids = [each.metadata.labels["egov/resource-id"] for each in declared]
     secrets = [secret(each) for each in ids if each != "without-secret"]
     own = [
-        OwnServer(each, "kubernetes", "10.0.0.7", 30001)
+        OwnServer(each, "postgresql", "kubernetes", "10.0.0.7", 30001)
         for each in (*ids, "elsewhere")
         if each != "somebody-elses"
     ]
@@ -98,3 +102,12 @@ def test_servers_that_run_with_a_bound_are_archived_and_no_others() -> None:
             "service_tools": "/pg15/bin",
         }
     }
+
+
+def test_a_mariadb_that_runs_is_archived_by_its_own_programs_and_none_without_any() -> None:
+    declared = [stateful_set("runs", args=None), stateful_set("suspended", replicas=0)]
+    own = [OwnServer(x, "mariadb", "kubernetes", "10.0.0.7", 30002) for x in ("runs", "suspended")]
+    secrets = [secret("runs"), secret("suspended")]
+    (host,) = log_hosts(own, declared, secrets, TOLD).values()
+    assert (host["service_admin_user"], host["service_tools"]) == ("egov_admin", "/maria/bin")
+    assert log_hosts(own, declared, secrets, {**TOLD, "kubernetes_mariadb_log_tools": ""}) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,16 @@ class Backed:
 
     def __str__(self) -> str:
         return self.service
+
+    def now(self, ask: Callable[[str], list[tuple[Any, ...]]]) -> datetime:
+        """A moment of its server, after all that was written. A MariaDB's log tells seconds."""
+        if self.service == "mariadb":
+            ask("SELECT SLEEP(1.01 - MICROSECOND(NOW(6)) / 1000000)")
+            ((moment,),) = ask("SELECT UTC_TIMESTAMP()")
+            return moment.replace(tzinfo=UTC)  # type: ignore[no-any-return]
+        ((moment,),) = ask("SELECT clock_timestamp()")
+        assert isinstance(moment, datetime)
+        return moment
 
 
 POSTGRESQL = Backed(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -19,7 +19,7 @@ from controlplane.provisioning.models import Job
 from tests.integration.live_city import end_live_city, wait_for
 from tests.lab.servers import shared_roles, test_mariadb
 from tests.lab.servers.backed_city import Way, backups, ended, newest_job
-from tests.lab.servers.backed_engines import ENGINES, MARIADB, Backed
+from tests.lab.servers.backed_engines import ENGINES, Backed
 from tests.lab.servers.shared_city import (
     SharedCity,
     make_shared_city,
@@ -100,14 +100,7 @@ def archive_of(city: SharedCity, engine: Backed) -> LogArchive:
 
 
 def now_on(way: Way, resource_id: str) -> datetime:
-    """A moment of its server, after all that was written. A MariaDB's log tells seconds."""
-    if way.engine is MARIADB:
-        way.ask(resource_id, "SELECT SLEEP(1.01 - MICROSECOND(NOW(6)) / 1000000)")
-        ((moment,),) = way.ask(resource_id, "SELECT UTC_TIMESTAMP()")
-        return moment.replace(tzinfo=UTC)  # type: ignore[no-any-return]
-    ((moment,),) = way.ask(resource_id, "SELECT clock_timestamp()")
-    assert isinstance(moment, datetime)
-    return moment
+    return way.engine.now(lambda query: way.ask(resource_id, query))
 
 
 def taken(city: SharedCity, resource_id: str, moment: datetime) -> Job:
