@@ -8,10 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
-from controlplane.catalogue.certifying import certifying_problems
+from controlplane.catalogue.action_problems import action_problems
+from controlplane.catalogue.form_problems import form_problems
 from controlplane.catalogue.machines import machine_problems, sample
 from controlplane.catalogue.schema import SERVICE
 from controlplane.catalogue.services import (
@@ -24,41 +22,9 @@ from controlplane.catalogue.services import (
     Snippet,
 )
 from controlplane.catalogue.versions import Catalogue, version_key
-from controlplane.declarations import (
-    NAMES_SCHEMA,
-    Document,
-    check_against,
-    duplicates,
-    read_document,
-)
+from controlplane.declarations import Document, check_against, duplicates, read_document
 from controlplane.engines import ENGINES
 from controlplane.errors import DeclarationInvalid
-
-#: Words a field may carry beside JSON Schema's own: names for people, and hints for the page.
-WIDGETS = (
-    "text",
-    "textarea",
-    "integer",
-    "cards",
-    "select",
-    "segments",
-    "switch",
-    "rows",
-    "ssh_key",
-    "upload",
-)
-SOURCES = (
-    "images",
-    "my_vms",
-    "my_backups",
-    "my_instances",
-    "my_databases",
-    "my_uploads",
-    "accounts",
-)
-#: What a service with `backups` must be able to do; an action of each kind.
-BACKUP_KINDS = ("backup", "restore", "drill")
-
 
 #: The folder, beside a service's `service.yml`, of the versions that are kept for instances.
 OLDER = "versions"
@@ -152,8 +118,8 @@ def _load_service(
     problems = [
         *problems_of_place(document),
         *_service_problems(document),
-        *_form_problems(document),
-        *_action_problems(document, folder),
+        *form_problems(document),
+        *action_problems(document, folder),
     ]
     if problems:
         return None, problems
@@ -280,158 +246,6 @@ def _service_problems(document: Document) -> list[str]:
     problems += [
         document.problem(["plans"], f"{plan} is declared twice")
         for plan in duplicates(plan["code"] for plan in data.get("plans", []))
-    ]
-    return problems
-
-
-def _form_problems(document: Document) -> list[str]:
-    properties: Mapping[str, Any] = document.data["form"]["properties"]
-    problems: list[str] = []
-    for name, schema in properties.items():
-        at = ["form", "properties", name]
-        if isinstance(schema, dict):
-            problems += _field_problems(document, at, schema)
-        else:
-            problems.append(document.problem(at, "must be a JSON Schema"))
-    return problems + _plan_problems(document) + _placing_problems(document)
-
-
-def _field_problems(document: Document, at: list[str], schema: Mapping[str, Any]) -> list[str]:
-    problems = []
-    try:
-        Draft202012Validator.check_schema(without_names(schema))
-    except SchemaError as error:
-        problems.append(document.problem([*at, *error.absolute_path], error.message))
-    if not Draft202012Validator(NAMES_SCHEMA).is_valid(schema.get("title")):
-        problems.append(document.problem(at, "title needs zh and en"))
-    hints = schema.get("x-ui", {})
-    if not isinstance(hints, dict):
-        return [*problems, document.problem([*at, "x-ui"], "must be a mapping")]
-    if hints.get("widget", "text") not in WIDGETS:
-        problems.append(document.problem([*at, "x-ui"], f"widget is one of {WIDGETS}"))
-    if hints.get("source", "images") not in SOURCES:
-        problems.append(document.problem([*at, "x-ui"], f"source is one of {SOURCES}"))
-    return problems
-
-
-def _plan_problems(document: Document) -> list[str]:
-    """Every plan that the form offers is declared."""
-    field = document.data["form"]["properties"].get("plan")
-    offered = field.get("enum", []) if isinstance(field, dict) else []
-    declared = [plan["code"] for plan in document.data.get("plans", [])]
-    at = ["form", "properties", "plan"]
-    return [document.problem(at, f"there is no plan {p}") for p in offered if p not in declared]
-
-
-def _placing_problems(document: Document) -> list[str]:
-    """Every field stands in one group, and whatever a group names is a field."""
-    form = document.data["form"]
-    properties = form["properties"]
-    placed = [f for group in form["groups"] for f in group["fields"]]
-    problems = [
-        document.problem(["form", "groups", i], f"there is no field {f}")
-        for i, group in enumerate(form["groups"])
-        for f in group["fields"]
-        if f not in properties
-    ]
-    problems += [
-        document.problem(["form", "properties", f], "stands in no group")
-        for f in properties
-        if f not in placed
-    ]
-    problems += [
-        document.problem(["form", "groups"], f"field {f} stands in two places")
-        for f in duplicates(placed)
-    ]
-    problems += [
-        document.problem(["form", "required"], f"there is no field {f}")
-        for f in form.get("required", ())
-        if f not in properties
-    ]
-    return problems
-
-
-def without_names(schema: Any) -> Any:
-    """A field's schema as plain JSON Schema: our names in two languages and page hints left out."""
-    if isinstance(schema, dict):
-        return {
-            key: {name: without_names(field) for name, field in value.items()}
-            if key == "properties" and isinstance(value, dict)
-            else without_names(value)
-            for key, value in schema.items()
-            if key not in ("title", "hint", "x-ui")
-        }
-    if isinstance(schema, list):
-        return [without_names(item) for item in schema]
-    return schema
-
-
-def _action_problems(document: Document, folder: Path) -> list[str]:
-    problems: list[str] = []
-    actions: Mapping[str, Any] = document.data["actions"]
-    for code, action in actions.items():
-        at = ["actions", code]
-        if not (folder / action["playbook"]).is_file():
-            problems.append(document.problem([*at, "playbook"], f"{action['playbook']} is missing"))
-        problems += [
-            document.problem([*at, "fields"], f"there is no field {f}")
-            for f in (
-                *action.get("fields", ()),
-                *action.get("clears", ()),
-                *action.get("chooses", ()),
-            )
-            if f not in document.data["form"]["properties"]
-        ]
-        problems += _input_problems(document, at, action)
-        problems += [
-            document.problem([*at, other], f"there is no action {action[other]}")
-            for other in ("stop_with", "start_with", "followed_by")
-            if action.get(other) is not None and action[other] not in actions
-        ]
-        problems += [
-            document.problem([*at, "rotates"], f"there is no secret {name}")
-            for name in action.get("rotates", ())
-            if name not in document.data.get("secrets", ())
-        ]
-    held_with = document.data.get("disk", {}).get("held_with")
-    if held_with is not None and not actions.get(held_with, {}).get("internal"):
-        problems.append(document.problem(["disk", "held_with"], "must be an internal action"))
-    kinds = [action["kind"] for action in actions.values()]
-    if kinds.count("upgrade") > 1:
-        problems.append(document.problem(["actions"], "more than one action of kind upgrade"))
-    if "backups" in document.data:
-        problems += [
-            document.problem(["backups"], f"there is no action of kind {kind}")
-            for kind in BACKUP_KINDS
-            if kind not in kinds
-        ]
-    elif set(kinds) & set(BACKUP_KINDS):
-        problems.append(document.problem(["actions"], "actions of backups without `backups`"))
-    problems += certifying_problems(document)
-    for code, kind in (("provision", "create"), ("retire", "retire")):
-        if actions[code]["kind"] != kind:
-            problems.append(document.problem(["actions", code, "kind"], f"must be {kind}"))
-    return problems
-
-
-def _input_problems(document: Document, at: list[str], action: Mapping[str, Any]) -> list[str]:
-    """An action's own fields: declared as those of the form, and none of the same name."""
-    problems: list[str] = []
-    inputs = action.get("inputs", {})
-    if inputs and action["kind"] != "operate":
-        problems.append(document.problem([*at, "inputs"], "only an operation has inputs"))
-    for name, schema in inputs.items():
-        where = [*at, "inputs", name]
-        if name in document.data["form"]["properties"]:
-            problems.append(document.problem(where, "is a field of the form"))
-        if isinstance(schema, dict):
-            problems += _field_problems(document, where, schema)
-        else:
-            problems.append(document.problem(where, "must be a JSON Schema"))
-    problems += [
-        document.problem([*at, key], f"there is no input {action[key]}")
-        for key in ("draws_for", "drops_for")
-        if action.get(key) is not None and action[key] not in inputs
     ]
     return problems
 
