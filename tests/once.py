@@ -29,7 +29,7 @@ _builders: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _read_document = loader.read_document
 _documents: dict[tuple[str, bytes], tuple[Document | None, list[str]]] = {}
 #: What the loader asks of a declaration alone, wherever it lies.
-_CHECKS = ("check_against", "_service_problems", "_form_problems", "_expression_problems")
+_CHECKS = ("check_against", "_service_problems", "form_problems", "_expression_problems")
 
 
 def share() -> None:
