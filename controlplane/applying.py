@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane import audit
+from controlplane.admission.books import counter_differences
 from controlplane.admission.models import Pool, PoolBound, QuotaBound
-from controlplane.admission.service import counter_differences, lock_counters
+from controlplane.admission.service import lock_counters
 from controlplane.approval.models import ApprovalChain
 from controlplane.config import Settings
 from controlplane.jobs import sync_quota

@@ -11,7 +11,7 @@ import click
 import sqlalchemy as sa
 
 from controlplane import __version__, audit, schema
-from controlplane.admission.service import counter_differences
+from controlplane.admission.books import counter_differences
 from controlplane.app import ControlPlane, build
 from controlplane.applying import Change, apply_declared
 from controlplane.authority_commands import ca

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from controlplane.admission.books import counter_differences
 from controlplane.admission.models import Pool, PoolBound, QuotaBound
-from controlplane.admission.service import counter_differences
 from controlplane.applying import apply_declared
 from controlplane.cli import main
 from controlplane.errors import AdmissionRefused, InvalidInput

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.admission.service import counter_differences
+from controlplane.admission.books import counter_differences
 from controlplane.approval.rules import Decision
 from controlplane.config import CHECKOUT
 from controlplane.errors import InvalidInput, ResourceBusy, StateConflict

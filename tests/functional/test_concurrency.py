@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from controlplane import audit
+from controlplane.admission.books import counter_differences
 from controlplane.admission.models import Claim, PoolBound, QuotaBound
-from controlplane.admission.service import counter_differences
 from controlplane.applying import apply_declared
 from controlplane.approval.rules import Decision, Outcome
 from controlplane.errors import AdmissionRefused, StateConflict

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from controlplane.admission.books import counter_differences
 from controlplane.admission.models import QuotaBound
-from controlplane.admission.service import counter_differences
 from controlplane.approval.rules import Decision, Outcome
 from controlplane.delivery import Refusal
 from controlplane.errors import (

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from controlplane.admission.books import counter_differences
 from controlplane.admission.models import QuotaBound
-from controlplane.admission.service import counter_differences
 from controlplane.app import create_app
 from controlplane.audit import Actor, AuditEvent
 from controlplane.cli import main

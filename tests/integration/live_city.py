@@ -16,7 +16,7 @@ import yaml
 from openstack.connection import Connection
 
 from controlplane import schema
-from controlplane.admission.service import counter_differences
+from controlplane.admission.books import counter_differences
 from controlplane.app import ControlPlane, build, build_clouds
 from controlplane.applying import apply_declared
 from controlplane.clock import utc_now
