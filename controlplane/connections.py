@@ -8,7 +8,8 @@ from typing import Any
 
 from controlplane import audit, policy
 from controlplane.audit import Actor
-from controlplane.catalogue.services import ExpressionError, Service, Snippet
+from controlplane.catalogue.expressions import ExpressionError
+from controlplane.catalogue.services import Service, Snippet
 from controlplane.catalogue.versions import Catalogue
 from controlplane.clock import Clock
 from controlplane.config import Settings

@@ -21,9 +21,10 @@ from controlplane.admission.rules import difference
 from controlplane.approval.models import ApprovalChain
 from controlplane.backups import service as backups
 from controlplane.backups.rules import CLONE_OF, RESTORE_FROM
+from controlplane.catalogue.expressions import ExpressionError
 from controlplane.catalogue.forms import check_form
 from controlplane.catalogue.schema import ZONES
-from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.catalogue.services import Action, Service
 from controlplane.catalogue.versions import Catalogue
 from controlplane.certificates import service as certificates
 from controlplane.choices import Choice, live_choices

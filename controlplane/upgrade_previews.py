@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from controlplane.admission.rules import difference
+from controlplane.catalogue.expressions import ExpressionError
 from controlplane.catalogue.forms import check_form
-from controlplane.catalogue.services import Action, ExpressionError, Service
+from controlplane.catalogue.services import Action, Service
 from controlplane.errors import Fault
 from controlplane.preparing import shrink_faults
 from controlplane.provisioning.rules import ResourceState

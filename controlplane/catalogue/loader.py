@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from controlplane.catalogue.action_problems import action_problems
+from controlplane.catalogue.expressions import ExpressionError
 from controlplane.catalogue.form_problems import form_problems
 from controlplane.catalogue.machines import machine_problems, sample
 from controlplane.catalogue.schema import SERVICE
@@ -16,7 +17,6 @@ from controlplane.catalogue.services import (
     Action,
     BackupPlan,
     DiskPlan,
-    ExpressionError,
     MachinePlan,
     Service,
     Snippet,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from controlplane.catalogue.expressions import ExpressionError
 from controlplane.catalogue.forms import check_form
-from controlplane.catalogue.services import ExpressionError, Service
+from controlplane.catalogue.services import Service
 from controlplane.engines import MACHINE
 
 #: In the place of the key that each machine gets, its own.

@@ -4,30 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, Undefined
-from jinja2.nativetypes import NativeEnvironment
-from jinja2.sandbox import SandboxedEnvironment
-
+from controlplane.catalogue.expressions import ExpressionError, evaluated, filled
 from controlplane.engines import AUTHORITY, MACHINE, engine_of_plan
 from controlplane.text import without_control_characters
 
 Names = Mapping[str, str]
 Capacity = dict[str, int]
-
-
-class _Expressions(SandboxedEnvironment, NativeEnvironment):
-    """Jinja2 as platform engineers know it from Ansible: values stay numbers, nothing escapes."""
-
-
-_EXPRESSIONS = _Expressions(undefined=StrictUndefined)
-
-
-class ExpressionError(ValueError):
-    """A declared expression cannot be evaluated; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +209,7 @@ class Service:
         if self.machine is None or self.engine_of(spec) != MACHINE:
             return None
         return {
-            name: _render(value, spec) if isinstance(value, str) else value
+            name: evaluated(value, **_of(spec)) if isinstance(value, str) else value
             for name, value in self.machine.form.items()
         }
 
@@ -372,53 +357,27 @@ class Service:
     ) -> str:
         """A way to connect with everything filled in. Errors: ExpressionError."""
         try:
-            template = _compiled(snippet.template, native=False)
-            return template.render(outputs=outputs, secrets=secrets).strip()
-        except _FAULTS_OF_EXPRESSIONS as error:
+            return filled(snippet.template, outputs=outputs, secrets=secrets).strip()
+        except ExpressionError as error:
             # Not the error's own words: they may hold the secret.
-            raise ExpressionError(f"connection {snippet.code}: {type(error).__name__}") from None
+            why = type(error.__cause__).__name__
+            raise ExpressionError(f"connection {snippet.code}: {why}") from None
 
     def resource_name_of(self, spec: Mapping[str, Any]) -> str:
-        name = str(_render(self.resource_name_expression, spec, native=False))
+        name = filled(self.resource_name_expression, **_of(spec))
         return without_control_characters(name).strip()[:120] or self.name["zh"]
 
     def _evaluate(self, expression: str | int, spec: Mapping[str, Any]) -> Any:
-        return expression if isinstance(expression, int) else _render(expression, spec)
+        return expression if isinstance(expression, int) else evaluated(expression, **_of(spec))
 
     def playbook_path(self, action: Action) -> Path:
         return self.folder / action.playbook
 
 
+def _of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What an expression knows of a spec."""
+    return {"spec": spec, "plan": spec.get("plan")}
+
+
 def _default_of(schema: Mapping[str, Any]) -> Any:
     return schema.get("default", [])
-
-
-class _Text(SandboxedEnvironment):
-    pass
-
-
-_TEXT = _Text(undefined=StrictUndefined)
-_FAULTS_OF_EXPRESSIONS = (
-    TemplateError,
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-)
-
-
-@lru_cache(maxsize=2048)
-def _compiled(expression: str, native: bool) -> Template:
-    """As many as a catalogue has; each is tried on every plan, and again with each request."""
-    return (_EXPRESSIONS if native else _TEXT).from_string(expression)
-
-
-def _render(expression: str, spec: Mapping[str, Any], native: bool = True) -> Any:
-    try:
-        value: Any = _compiled(expression, native).render(spec=spec, plan=spec.get("plan"))
-        if isinstance(value, Undefined):
-            str(value)  # a native environment hands it on; asking for its text says what is missing
-        return value
-    except _FAULTS_OF_EXPRESSIONS as error:
-        raise ExpressionError(f"{expression}: {error}") from error

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from controlplane.admission.models import Pool, PoolBound, QuotaBound
-from controlplane.catalogue.services import ExpressionError, Service
+from controlplane.catalogue.expressions import ExpressionError
+from controlplane.catalogue.services import Service
 from controlplane.policy import Subject
 from controlplane.reports.rules import Fit, how_many_fit
 from controlplane.reports.scope import departments_in

@@ -8,7 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from controlplane.catalogue.services import ExpressionError, Service
+from controlplane.catalogue.expressions import ExpressionError
+from controlplane.catalogue.services import Service
 from controlplane.clock import epoch_seconds
 from controlplane.metering.models import Price, UsageInterval
 from controlplane.metering.rules import PriceSegment, Usage, quote_month, rate

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from controlplane.catalogue.expressions import ExpressionError
 from controlplane.catalogue.loader import load_catalogue
-from controlplane.catalogue.services import ExpressionError, Service
+from controlplane.catalogue.services import Service
 from controlplane.config import CHECKOUT
 
 DRILL = load_catalogue(CHECKOUT / "tests" / "services")["drill"]
