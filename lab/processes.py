@@ -23,6 +23,13 @@ class Process:
         """Whether that very process still runs (a zombie does not)."""
         return _stat(self.pid) == ("alive", self.started_ticks)
 
+    def reap(self) -> None:
+        """Where it is dead and a child of ours, its number is given back: a server that finds that
+        number in its lock file takes whoever has it for alive."""
+        if _stat(self.pid) == ("gone", self.started_ticks):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
+
     def rss_mib(self) -> int:
         """Resident memory, MiB; 0 when it is gone."""
         try:

@@ -288,6 +288,9 @@ def _end(engine: Engine, server: Server) -> None:
         deadline = time.monotonic() + grace_s
         while _workers(engine, server) and time.monotonic() < deadline:
             time.sleep(POLL_S)
+    noted = processes.noted(server.pid_file)
+    if noted is not None:
+        noted.reap()
     server.pid_file.unlink(missing_ok=True)
 
 
