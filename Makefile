@@ -50,7 +50,7 @@ test: setup-dev ## lint and every test, on real parts
 test-more: setup-dev ## what is too long for every change: every page in both languages, machines after their first day, a cloud that fails, what the lab does to its host (PART=pages, day_two, faults: no root needed; host)
 	@$(PY) -m lab.testing more $(if $(PART),--part $(PART))
 
-test-lab: setup-dev ## every service in every place where it can stand, by real clients (PART=servers: no root needed; cluster, machines: packages are installed and taken back; BRIEF=1: the servers, and one test for each service in the cluster)
+test-lab: setup-dev ## every service in every place where it can stand, by real clients (PART=servers: no root needed; cluster, machines: packages are installed and taken back; BRIEF=1: servers and cluster in short)
 	@$(PY) -m lab.testing lab $(if $(PART),--part $(PART)) $(if $(BRIEF),--brief)
 
 kubernetes: setup ## build the lab's Kubernetes where it never was, for some ten minutes; nothing is started

@@ -135,14 +135,12 @@ def steps_of(parts: Sequence[str]) -> list[Step]:
 
 
 def lab_steps(part: str, brief: bool) -> list[Step]:
-    """All of the lab or a part of it; in short: the shared servers, and one test for each service
-    in the cluster."""
+    """All of the lab or a part of it; in short: what departments do on the shared servers, and one
+    test for each service in the cluster."""
     steps = steps_of([part] if part else BRIEF if brief else LAB)
-    return [_in_short(step) if brief and step.name.endswith("cluster") else step for step in steps]
-
-
-def _in_short(step: Step) -> Step:
-    return replace(step, command=(*step.command, "-m", "brief"))
+    return [
+        replace(each, command=(*each.command, "-m", "brief")) for each in steps if brief
+    ] or steps
 
 
 def _vagrant() -> dict[str, str]:

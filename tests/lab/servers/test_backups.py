@@ -24,6 +24,8 @@ from tests.lab.servers.backed_city import (
 from tests.lab.servers.backed_engines import ENGINES, Backed
 from tests.lab.servers.shared_city import SharedCity, make_shared_city, order
 
+pytestmark = pytest.mark.brief
+
 NAME = "低保核对数据库"
 ROWS = 20_000
 

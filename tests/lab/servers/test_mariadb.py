@@ -19,6 +19,8 @@ sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_restores import loading
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_servers import MariaServer
 
+pytestmark = pytest.mark.brief
+
 LIMIT = "SELECT @@max_statement_time"
 
 

@@ -12,6 +12,8 @@ from controlplane.pipeline import Ask
 from tests.integration.live_city import end_live_city
 from tests.lab.servers.shared_city import SharedCity, ask, left_on, make_shared_city, order, uri
 
+pytestmark = pytest.mark.brief
+
 
 @pytest.fixture(scope="module")
 def running_city(tmp_path_factory: pytest.TempPathFactory, inventory: Path) -> Iterator[SharedCity]:

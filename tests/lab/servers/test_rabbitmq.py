@@ -14,6 +14,8 @@ import requests
 
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
+pytestmark = pytest.mark.brief
+
 REFUSED = pika.exceptions.AMQPError
 
 

@@ -11,6 +11,8 @@ import redis
 
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
+pytestmark = pytest.mark.brief
+
 REFUSED = redis.exceptions.NoPermissionError
 
 
