@@ -138,9 +138,9 @@ def lab_steps(part: str, brief: bool) -> list[Step]:
     """All of the lab or a part of it; in short: what departments do on the shared servers, and one
     test for each service in the cluster."""
     steps = steps_of([part] if part else BRIEF if brief else LAB)
-    return [
-        replace(each, command=(*each.command, "-m", "brief")) for each in steps if brief
-    ] or steps
+    if not brief:
+        return steps
+    return [replace(each, command=(*each.command, "-m", "brief")) for each in steps]
 
 
 def _vagrant() -> dict[str, str]:
