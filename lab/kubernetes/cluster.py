@@ -89,8 +89,11 @@ def build(settings: Settings, progress: Progress) -> str:
 
 def _build(context: Context, progress: Progress) -> None:
     go = context.settings.kubernetes.go
-    builds.ensure(context.paths.made, (builds.KUBERNETES,), go, progress)
-    if context.record.pods == "real":
+    has_node = context.record.pods == "real"
+    # Together: they are made of the same modules, which are gone again afterwards.
+    wanted = (builds.KUBERNETES, *builds.NODE) if has_node else (builds.KUBERNETES,)
+    builds.ensure(context.paths.made, wanted, go, progress)
+    if has_node:
         node.prepare(context, progress)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from lab import log_programs, processes, ranges
 from lab.errors import LabError
-from lab.kubernetes import builds, images
+from lab.kubernetes import images
 from lab.kubernetes.api import ApiError
 from lab.kubernetes.context import NODE_NAME, Context
 from lab.kubernetes.launcher import describe_death, wait_for
@@ -59,12 +59,12 @@ def probe(paths: Paths) -> str:
 
 
 def prepare(context: Context, progress: Progress) -> None:
-    """Builds the node's programs and images and gets its Debian tools, as far as missing."""
+    """Builds the node's images and gets its Debian tools, as far as missing; its programs are
+    built with the cluster's."""
     settings, made = context.settings, context.paths.made
     ranges.check(
         settings.kubernetes.ranges, own=[Link.of(context.paths).name], table="kubernetes.ranges"
     )
-    builds.ensure(made, builds.NODE, settings.kubernetes.go, progress)
     tools.ensure(made)
     images.ensure(made, progress)
     log_programs.ensure(made, progress.say)
