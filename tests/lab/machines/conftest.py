@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integration.live_city import LiveCity
 from tests.lab import by_hand, dedicated
 from tests.lab.cloud import Department, Lab
 
@@ -17,6 +18,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         pytest.fail("real machines need root: run these tests as root, or leave them out")
     with dedicated.started(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
+
+
+@pytest.fixture(scope="module")
+def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCity]:
+    with dedicated.governed(lab, tmp_path_factory.mktemp("city")) as city:
+        yield city
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ story in order, on one copy of the lab. Whose packets arrive is told in PostgreS
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from controlplane.clock import utc_now
 from controlplane.provisioning.pairs import machine_id_of
 from tests.integration.live_city import LiveCity
 from tests.lab import dedicated, engine_clients
-from tests.lab.cloud import Department, Lab
+from tests.lab.cloud import Department
 from tests.lab.engine_clients import MARIADB, Access
 from tests.lab.holders import SETTINGS, Holders, assert_equipped, equip
 from tests.lab.servers import backed_engines
@@ -27,12 +26,6 @@ from tests.lab.servers import backed_engines
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 PORT = 3306
-
-
-@pytest.fixture(scope="module")
-def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCity]:
-    with dedicated.governed(lab, tmp_path_factory.mktemp("city")) as city:
-        yield city
 
 
 class Database:

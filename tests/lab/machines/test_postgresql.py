@@ -7,7 +7,6 @@ tell one story in order, on one copy of the lab.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -19,7 +18,7 @@ from controlplane.clock import utc_now
 from controlplane.provisioning.pairs import machine_id_of
 from tests.integration.live_city import LiveCity
 from tests.lab import dedicated
-from tests.lab.cloud import Department, Lab
+from tests.lab.cloud import Department
 from tests.lab.dedicated import Guest, is_open
 from tests.lab.engine_clients import POSTGRESQL
 from tests.lab.holders import Holders, assert_equipped, equip
@@ -27,12 +26,6 @@ from tests.lab.holders import Holders, assert_equipped, equip
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
 PORT = 5432
-
-
-@pytest.fixture(scope="module")
-def city(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCity]:
-    with dedicated.governed(lab, tmp_path_factory.mktemp("city")) as city:
-        yield city
 
 
 class Database:
