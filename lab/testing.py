@@ -36,7 +36,7 @@ SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 #: Twice as many as cores: while one waits for a cloud, another one's browser draws.
 WAITING_FOR_OTHERS = ("-n", "4", "--dist", "worksteal")
 #: The tests of a file share what it has set up, or must not be beside one another; one more than
-#: there are cores, for many of them wait for a server.
+#: there are cores, for many of them wait for a server, or for a pod of their worker's own cluster.
 FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
 
 #: Four databases a second are made and dropped: without waiting for the disk.
@@ -52,8 +52,8 @@ MORE = ("pages", "day_two", "faults", "host")
 LAB = ("servers", "cluster", "machines")
 BRIEF = ("servers", "cluster")
 
-#: Each worker has a cluster, or a cloud with machines, of its own.
-LABS = ("-n", "2", "--dist", "loadfile")
+#: Each worker has a cloud with machines of its own, which keep the cores busy.
+CLOUDS = ("-n", "2", "--dist", "loadfile")
 
 #: Above what the lab's tests say at their end of what they had done.
 TRANSCRIPT = "what was done:"
@@ -128,8 +128,10 @@ def steps_of(parts: Sequence[str]) -> list[Step]:
         # They compare the machine before and after, and must be alone on it.
         "host": Step("", (*PYTEST, "tests/lab/host"), _programs_of_kubernetes),
         "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),
-        "cluster": Step("", (*PYTEST, *LABS, "tests/lab/cluster"), _programs_of_kubernetes),
-        "machines": Step("", (*PYTEST, *LABS, "tests/lab/machines")),
+        "cluster": Step(
+            "", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/cluster"), _programs_of_kubernetes
+        ),
+        "machines": Step("", (*PYTEST, *CLOUDS, "tests/lab/machines")),
     }
     return [replace(known[part], name=f"lab, {part}", says=True) for part in parts]
 
