@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from openstack.connection import Connection
@@ -152,7 +153,11 @@ def end_when(
         " or ".join(states),
     )
     assert run.poll() is None, "the run ended before it could be cut short"
-    os.killpg(run.pid, signal.SIGKILL)
+    # Ansible's workers have sessions of their own: what they have begun would go on.
+    whole = psutil.Process(run.pid)
+    for process in (whole, *whole.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     run.wait(timeout=10)
     assert run.stdout is not None
     run.stdout.close()
