@@ -14,7 +14,7 @@ import psutil
 from controlplane.provisioning.models import Job
 from lab import settings
 from lab.progress import Progress
-from lab.services import shared
+from lab.services import lifecycle, shared
 from tests.lab.cloud import until
 from tests.lab.servers.shared_city import SharedCity
 
@@ -32,6 +32,20 @@ class Servers:
 
     def start(self) -> None:
         shared.start(shared.ENGINES, self.settings, QUIET)
+
+    def wait_until_written(self, name: str, word: str) -> None:
+        """A broker answers two seconds before what it knows of a queue is in its files."""
+        (engine,) = shared.chosen([name])
+        data = lifecycle.server_of(engine, self.settings).data
+
+        def is_there() -> bool | None:
+            for file in data.rglob("*"):
+                with suppress(OSError):  # a folder, or replaced meanwhile
+                    if word.encode() in file.read_bytes():
+                        return True
+            return None
+
+        until(is_there, PATIENCE_S, f"{word} in the files of {name}")
 
     def kill(self, name: str) -> None:
         (status,) = shared.status(shared.chosen([name]), self.settings)

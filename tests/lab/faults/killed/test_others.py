@@ -10,7 +10,7 @@ import pytest
 from controlplane.pipeline import Ask
 from controlplane.upgrade_plans import Plan
 from tests.lab.campaigns import advance_to_the_end
-from tests.lab.engine_clients import RABBITMQ, REDIS, Access, Engine, cache
+from tests.lab.engine_clients import QUEUE, RABBITMQ, REDIS, Access, Engine, cache
 from tests.lab.faults.killed.killing import Servers, finished_after_a_kill, runs
 from tests.lab.servers.backed_city import Way
 from tests.lab.servers.backed_engines import ENGINES, Backed
@@ -46,6 +46,7 @@ def test_a_cache_or_a_broker_killed_amid_its_order_a_change_or_a_rotation_does_i
         cache(access()).mset(dict.fromkeys(keys, "1"))
     else:
         engine.write(access())
+        servers.wait_until_written(engine.service, QUEUE)
     assert count(access()) == 3
     request_id = city.change(resource_id, plan="standard")
     killed_amid("change")
