@@ -24,8 +24,6 @@ from tests.lab.servers.backed_city import (
 from tests.lab.servers.backed_engines import ENGINES, Backed
 from tests.lab.servers.shared_city import SharedCity, make_shared_city, order
 
-pytestmark = pytest.mark.brief
-
 NAME = "低保核对数据库"
 ROWS = 20_000
 
@@ -68,6 +66,7 @@ def files(city: SharedCity) -> list[Path]:
     return [p for p in city.control_plane.settings.backups_dir.rglob("*") if p.is_file()]
 
 
+@pytest.mark.brief
 def test_a_dropped_table_comes_back_in_a_new_instance_and_under_the_old_address(
     city: SharedCity, engine: Backed, source: str, way: Way
 ) -> None:
@@ -131,6 +130,7 @@ def before_count(total: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [(total[0][0],)]
 
 
+@pytest.mark.brief
 def test_a_broken_archive_or_a_wrong_key_is_refused_before_anything_is_touched(
     city: SharedCity, source: str, way: Way
 ) -> None:

@@ -19,8 +19,6 @@ sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_restores import loading
 from ansible_collections.egov.databases.plugins.plugin_utils.mariadb_servers import MariaServer
 
-pytestmark = pytest.mark.brief
-
 LIMIT = "SELECT @@max_statement_time"
 
 
@@ -60,6 +58,7 @@ def instance(inventory: Path, folder: Path, password: str) -> Instance:
     return made
 
 
+@pytest.mark.brief
 def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) -> None:
     ours = instance(inventory, tmp_path, ODD_PASSWORD)
     theirs = instance(inventory, tmp_path, "another-secret")

@@ -111,7 +111,6 @@ def taken(city: SharedCity, resource_id: str, moment: datetime) -> Job:
     return newest_job(city, "backup")
 
 
-@pytest.mark.brief
 def test_what_there_was_at_a_moment_comes_back_though_all_of_it_was_lost_since(
     city: SharedCity, engine: Backed, source: str, way: Way
 ) -> None:

@@ -13,8 +13,6 @@ from controlplane.drivers.shared import SharedServices
 from controlplane.readings import DiskReading
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
-pytestmark = pytest.mark.brief
-
 DENIED = psycopg.errors.InsufficientPrivilege
 
 

@@ -14,8 +14,6 @@ import requests
 
 from tests.lab.servers.shared_roles import ODD_PASSWORD, Instance, plan_of
 
-pytestmark = pytest.mark.brief
-
 REFUSED = pika.exceptions.AMQPError
 
 
@@ -60,6 +58,7 @@ def listed(server: Mapping[str, Any], what: str, vhost: str) -> list[str]:
     return [each["name"] for each in answer.json() if each["name"].startswith(vhost)]
 
 
+@pytest.mark.brief
 def test_two_departments_from_order_to_the_end(inventory: Path, tmp_path: Path) -> None:
     ours = instance(inventory, tmp_path, ODD_PASSWORD)
     theirs = instance(inventory, tmp_path, "another-secret")

@@ -19,8 +19,6 @@ from tests.lab.servers.backed_engines import ENGINES
 from tests.lab.servers.shared_city import SharedCity, make_shared_city, order, shown
 from tests.newer import FAILS, release
 
-pytestmark = pytest.mark.brief
-
 #: How many connections a database takes.
 LIMIT = {
     "postgresql": "SELECT datconnlimit FROM pg_database WHERE datname = current_database()",
