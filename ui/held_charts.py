@@ -18,9 +18,10 @@ def held_chart(
     history: History, place: str, full: str, warning_percent: int | None = None
 ) -> dict[str, Any] | None:
     """For charts.js: what `place` (a pool's code or a zone) held, in percent of its bounds, and the
-    amounts in words. `full` names the line at 100 %. None where nothing was held."""
-    series = by_dimension(history.series.get(place, ()))
-    if not any(any(one.amounts) for one in series):
+    amounts in words; a dimension of which nothing was held has no line. `full` names the line at
+    100 %. None where nothing was held."""
+    series = [s for s in by_dimension(history.series.get(place, ())) if any(s.amounts)]
+    if not series:
         return None
     limits = [{"name": full, "value": 100, "tone": "bad"}]
     if warning_percent is not None:

@@ -50,10 +50,24 @@ function options(data) {
     animationDuration: 250,
     aria: { enabled: true },
     color: dark
-      ? ["#4c93e6", "#8fc1f7", "#4fb8a4", "#e7a33c", "#a593e0", "#d1808f"]
-      : ["#0a5ec2", "#5c9fe6", "#2f9c8c", "#f09f1f", "#7a67c7", "#b8566a"],
+      ? ["#4c93e6", "#8fc1f7", "#4fb8a4", "#e7a33c", "#a593e0", "#d1808f", "#9aa7b5", "#8dbb5d"]
+      : ["#0a5ec2", "#5c9fe6", "#2f9c8c", "#f09f1f", "#7a67c7", "#b8566a", "#6b7888", "#5d8f2f"],
     grid: { left: 8, right: 12, top: data.series.length > 1 ? 40 : 28, bottom: 4, containLabel: true },
-    legend: { show: data.series.length > 1, right: 0, top: 0, itemHeight: 11, itemWidth: 18, textStyle: text },
+    // One row, to be turned over where it is longer than the chart is wide: a second one would lie on the lines.
+    legend: {
+      type: "scroll",
+      show: data.series.length > 1,
+      left: 32,
+      right: 0,
+      top: 0,
+      itemHeight: 11,
+      itemWidth: 18,
+      textStyle: text,
+      pageTextStyle: text,
+      pageIconSize: 11,
+      pageIconColor: token("--text"),
+      pageIconInactiveColor: token("--line-strong"),
+    },
     tooltip: {
       trigger: "axis",
       renderMode: "richText",
