@@ -21,7 +21,6 @@ WANTED = {
     "port": 1234,
     "admin_user": "egov_admin",
     "max_connections": 110,
-    "binary_log": False,
     "settings": "[mariadbd]\n",
     "server_key": "the key",
     "server_certificate": "the certificate",
@@ -71,24 +70,6 @@ def test_a_second_run_finds_every_file_as_it_shall_be(
     third = kind(module)
     third.write_files()
     assert third.done == ["tls.crt written"], "and the server is told to read it"
-
-
-def test_a_mariadb_keeps_a_log_where_it_is_archived_and_starts_again_for_it(
-    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("shutil.chown", lambda *_: None)
-    monkeypatch.setattr(machines, "MOUNT", tmp_path)
-    monkeypatch.setattr(machines, "SERVICES", tmp_path / "service")
-    server = mariadb_machine.MariaDB(module)
-    server.home.mkdir()
-    server.write_files()
-    configured = server.home / "my.cnf"
-    assert "log-bin" not in configured.read_text()
-    module.params = {**WANTED, "binary_log": True}
-    assert mariadb_machine.MariaDB(module).write_files()
-    own, _, included = configured.read_text().partition("!include")
-    assert "\nbinlog-expire-logs-seconds = 21600\n" in own
-    assert included
 
 
 @pytest.mark.parametrize("kind", SERVERS)

@@ -40,10 +40,6 @@ options:
     description: Connections, the platform's own few included.
     type: int
     required: true
-  binary_log:
-    description: Whether it writes one, of rows. What nobody fetches is gone after six hours.
-    type: bool
-    default: false
   settings:
     description: An option file that the configuration includes, read at the next start; another one starts nothing again.
     type: str
@@ -110,17 +106,8 @@ performance-schema = OFF
 local-infile = OFF
 # What clients do wrong is not noted: nobody turns this log over but a start.
 log-warnings = 1
-{log}# What its department has set. It comes last, so that it holds.
+# What its department has set. It comes last, so that it holds.
 !include {home}/settings.cnf
-"""
-
-LOG = """# Archived; what was fetched is purged, and the rest expires, for it lies on the disk of the department.
-log-bin = binlog
-server-id = 1
-binlog-format = ROW
-max-binlog-size = 64M
-binlog-expire-logs-seconds = 21600
-log-bin-trust-function-creators = ON
 """
 
 START = """# Half of the memory: the rest is for connections and what the engine keeps beside the pool.
@@ -166,7 +153,6 @@ class MariaDB(machines.Machine):
             run=RUN,
             port=self.wanted["port"],
             max_connections=self.wanted["max_connections"],
-            log=LOG if self.wanted["binary_log"] else "",
         )
         # Before what includes it. A server that runs has been told what is new in it, or is now.
         self.write(self.home / "settings.cnf", self.wanted["settings"], 0o644)
@@ -217,7 +203,6 @@ def main() -> None:
         **machines.OPTIONS,
         "port": {"type": "int", "default": 3306},
         "admin_user": {"type": "str", "required": True},
-        "binary_log": {"type": "bool", "default": False},
         "settings": {"type": "str", "default": ""},
     }
     module = AnsibleModule(argument_spec=options)
