@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,6 +64,15 @@ def in_chunks(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
     return (ids[at : at + size] for at in range(0, len(ids), size))
 
 
+_ANNOUNCED = "announced"
+
+
+def announce(session: Session, news: str) -> None:
+    """Whoever listens in this process is told once the transaction is committed, and of nothing
+    that is rolled back."""
+    session.info.setdefault(_ANNOUNCED, set()).add(news)
+
+
 class Database:
     """One engine; `read()` never writes, `transaction()` commits once or not at all."""
 
@@ -70,6 +80,12 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = self._sqlite_engine() if self.is_sqlite else self._postgresql_engine()
+        self._listeners: dict[str, list[Callable[[], None]]] = defaultdict(list)
+
+    def listen(self, news: str, listener: Callable[[], None]) -> None:
+        """Calls `listener`, which returns at once, when a transaction of this process that has
+        announced `news` is committed."""
+        self._listeners[news].append(listener)
 
     def _sqlite_engine(self) -> Engine:
         if self.url.database and self.url.database != ":memory:":
@@ -93,6 +109,9 @@ class Database:
             session.begin(),
         ):
             yield session
+        for news in session.info.get(_ANNOUNCED, ()):
+            for listener in self._listeners[news]:
+                listener()
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -22,7 +22,7 @@ from controlplane.delivery import Delivery, Run
 from controlplane.errors import CloudRefused, CloudUnavailable, DomainError
 from controlplane.proving import Proof
 from controlplane.provisioning.runner import PlaybookRun, RunResult, end_stale_run
-from controlplane.provisioning.service import LeaseLost
+from controlplane.provisioning.service import JOB_QUEUED, LeaseLost
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ class Worker:
         taken = self.delivery.take_over_from_dead(self._is_dead)
         if taken:
             log.warning("%s jobs of a dead worker of this host will be tried again", taken)
+        self.delivery.db.listen(JOB_QUEUED, self.wake)
         self._dispatcher = threading.Thread(target=self._dispatch, name="dispatch", daemon=True)
         self._dispatcher.start()
 

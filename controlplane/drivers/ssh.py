@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import math
+import os
+import selectors
 import socket
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from typing import cast
 
 import paramiko
 
 from controlplane.errors import CloudUnavailable
 
-#: Between knocks at a port that nobody opens yet: they cost a booting machine nothing.
+#: Between knocks at a port that nobody opens yet. A machine without a network lets the first packet
+#: of a connection fall, which is sent again only after 1, 3 and 7 seconds: a new knock is quicker.
 KNOCK_SECONDS = 0.1
-#: How long a knock waits to be let in. A machine without a network yet lets the first packet of a
-#: connection fall, which is sent again only after 1, 3 and 7 seconds: a new knock is quicker. It
-#: grows, for a network that is slow.
-FIRST_PATIENCE_SECONDS = 0.3
-LAST_PATIENCE_SECONDS = 5.0
+#: How long a knock waits to be let in, beside those that follow it.
+PATIENCE_SECONDS = 5.0
 EXCHANGE_SECONDS = 15
 #: Between looks at the console, which cost the cloud a call each.
 LOOK_SECONDS = 0.5
@@ -78,26 +81,71 @@ def prove_host_key(
 
 
 def _wait_for_key(address: str, port: int, deadline: float) -> str:
-    said, patience_seconds = "no answer", FIRST_PATIENCE_SECONDS
+    said = "no answer"
     while time.monotonic() < deadline:
         try:
-            return _shown_key(address, port, patience_seconds)
+            with closing(_let_in(address, port, deadline)) as connection:
+                return _shown_key(connection)
         except (OSError, EOFError, paramiko.SSHException) as error:
             said = str(error) or type(error).__name__
-            patience_seconds = min(patience_seconds * 1.1, LAST_PATIENCE_SECONDS)
             time.sleep(KNOCK_SECONDS)
     raise CloudUnavailable(reason=f"{address} did not answer SSH: {said}")
 
 
-def _shown_key(address: str, port: int, patience_seconds: float) -> str:
-    with closing(socket.create_connection((address, port), patience_seconds)) as connection:
-        connection.settimeout(EXCHANGE_SECONDS)
-        transport = paramiko.Transport(connection)
+def _let_in(address: str, port: int, deadline: float) -> socket.socket:
+    """The first connection to be let in, of one begun every `KNOCK_SECONDS`.
+
+    Errors: OSError of the last that was refused, TimeoutError when none was answered.
+    """
+    refused: OSError = TimeoutError("no answer")
+    family, kind, protocol, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[
+        0
+    ]
+    begun: dict[socket.socket, float] = {}  # in their order
+    with selectors.DefaultSelector() as answers:
         try:
-            transport.start_client(timeout=EXCHANGE_SECONDS)
-            key = transport.get_remote_server_key()
+            while (now := time.monotonic()) < deadline:
+                knock = socket.socket(family, kind, protocol)
+                begun[knock] = now
+                knock.setblocking(False)
+                code = knock.connect_ex(target)
+                if code in (0, errno.EINPROGRESS):
+                    answers.register(knock, selectors.EVENT_WRITE)
+                else:
+                    refused = OSError(code, os.strerror(code))
+                while (left := now + KNOCK_SECONDS - time.monotonic()) > 0:
+                    for answer, _ in answers.select(left):
+                        answered = cast(socket.socket, answer.fileobj)
+                        answers.unregister(answered)
+                        code = answered.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                        if code == 0:
+                            del begun[answered]
+                            return answered
+                        refused = OSError(code, os.strerror(code))
+                _give_up_before(now - PATIENCE_SECONDS, begun, answers)
         finally:
-            transport.close()
+            _give_up_before(math.inf, begun, answers)
+    raise refused
+
+
+def _give_up_before(
+    moment: float, begun: dict[socket.socket, float], answers: selectors.BaseSelector
+) -> None:
+    for knock in [knock for knock, at in begun.items() if at < moment]:
+        with suppress(KeyError):  # answered before: it was refused
+            answers.unregister(knock)
+        knock.close()
+        del begun[knock]
+
+
+def _shown_key(connection: socket.socket) -> str:
+    connection.settimeout(EXCHANGE_SECONDS)
+    transport = paramiko.Transport(connection)
+    try:
+        transport.start_client(timeout=EXCHANGE_SECONDS)
+        key = transport.get_remote_server_key()
+    finally:
+        transport.close()
     return f"{key.get_name()} {key.get_base64()}"
 
 

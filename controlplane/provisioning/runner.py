@@ -25,6 +25,8 @@ from controlplane.provisioning.service import Step
 from controlplane.text import as_ansible_data
 
 OPENING_STEP = "启动剧本 · Start the playbook"
+#: What every Python of a run reads first.
+SHORT_LIVED = Path(__file__).parent / "short_lived"
 #: After its recap a run has only to close what it has open.
 LEAVING_SECONDS = 10
 _TASK_ENDS = {
@@ -110,6 +112,7 @@ class PlaybookRun:
             "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}",
             "ANSIBLE_CONFIG": str(self.playbooks_dir.parent / "ansible.cfg"),
             "ANSIBLE_FORCE_COLOR": "1",
+            "PYTHONPATH": str(SHORT_LIVED),
             **{name: str(self.folder / file) for name, file in self.access.variables.items()},
             **run_environment(self.artifacts),
             **self.environment,

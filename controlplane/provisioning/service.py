@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from controlplane import audit
 from controlplane.audit import Actor
 from controlplane.clock import LOCAL_ZONE
+from controlplane.db import announce
 from controlplane.engines import ONBOARDED, OPENSTACK, engine_of_site
 from controlplane.errors import NotFound, ResourceBusy, StateConflict
 from controlplane.provisioning.models import DepartmentSite, Job, JobStep, Resource
@@ -23,6 +24,8 @@ from controlplane.tenancy.models import Department
 
 ONBOARD = "onboard"
 SYNC_QUOTA = "sync_quota"
+#: What a worker of this process is told at once; those of other processes look by themselves.
+JOB_QUEUED = "job_queued"
 
 
 class LeaseLost(StateConflict):
@@ -87,6 +90,7 @@ def enqueue_job(
     )
     session.add(job)
     session.flush()
+    announce(session, JOB_QUEUED)
     return job
 
 

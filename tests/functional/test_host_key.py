@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 import paramiko
 import pytest
 
+from controlplane.drivers import ssh
 from controlplane.drivers.ssh import Rescue, announced_keys, prove_host_key
 from controlplane.errors import CloudUnavailable
 
@@ -61,6 +62,20 @@ def test_the_key_it_announced_is_proven(machine: Machine) -> None:
 
 
 def test_it_is_waited_for_while_it_boots(machine: Machine) -> None:
+    threading.Timer(0.5, machine.boot).start()
+    assert machine.prove(machine.announced) == machine.announced
+
+
+def test_knocks_that_fall_unanswered_hold_up_none_that_follow(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "PATIENCE_SECONDS", 0.25)
+    # A port whose queue is full lets the first packet of a connection fall, as one without a
+    # network does.
+    machine.listener.listen(0)
+    first = socket.create_connection((LOOPBACK, machine.port))
+    with closing(first), pytest.raises(CloudUnavailable, match="did not answer SSH: no answer"):
+        machine.prove(machine.announced, seconds=1)
     threading.Timer(0.5, machine.boot).start()
     assert machine.prove(machine.announced) == machine.announced
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from controlplane import worker
+from controlplane.db import announce
 from controlplane.provisioning.models import Resource
 from controlplane.provisioning.runner import OPENING_STEP, log_path
 from controlplane.service_requests.models import ServiceRequest
@@ -48,6 +51,30 @@ def test_a_department_is_set_up_and_its_order_delivered(workshop: Workshop) -> N
     assert set(cloud.projects) == {"egov-civil-affairs-internet"}
     assert workshop.steps("onboard") == [(OPENING_STEP, "ok"), ("Report", "ok")]
     eventually(lambda: not workshop.processes_of_plays())
+
+
+def test_a_worker_is_told_of_what_was_decided_and_need_not_look(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 3600)
+    workshop.start()
+    request_id = workshop.city.submit()
+    workshop.city.approve(request_id)
+    assert workshop.ended().state == "succeeded"
+
+
+def test_nobody_is_told_of_what_was_taken_back(workshop: Workshop) -> None:
+    heard: list[str] = []
+    db = workshop.city.control_plane.db
+    db.listen("news", lambda: heard.append("news"))
+    with suppress(LookupError), db.transaction() as session:
+        announce(session, "news")
+        raise LookupError
+    assert not heard
+    with db.transaction() as session:
+        announce(session, "news")
+        assert not heard, "before it is committed"
+    assert heard == ["news"]
 
 
 TYPED = "{{ lookup('pipe', 'echo pwned') }} {% if %} {# # }"

@@ -112,7 +112,11 @@ class ActionModule(CloudAction):
 
 
 def build(cloud: Cloud, wanted: Json, pool: ThreadPoolExecutor) -> tuple[bool, Json]:
-    """Create the server; its volumes and its address come into being while the cloud builds it."""
+    """Create the server; its volumes come into being while the cloud builds it, its address while it boots.
+
+    The server's build is a dozen calls to the network service: an address asked for meanwhile makes the machine late,
+    and nobody can reach it before it has booted.
+    """
     resource_id, timeout_s = wanted["resource_id"], wanted["timeout_s"]
     image = pool.submit(find_image, cloud, wanted["image"])
     flavor = pool.submit(ensure_flavor, cloud, wanted["admin_cloud"], wanted)
@@ -125,10 +129,10 @@ def build(cloud: Cloud, wanted: Json, pool: ThreadPoolExecutor) -> tuple[bool, J
     }
     create_server(cloud, wanted, parts)
     volumes = submit_volumes(pool, cloud, wanted, existing.result() if existing else {})
+    server = wait_for_server(cloud, resource_id, SETTLED, timeout_s)
     address = (
         pool.submit(settle_address, cloud, wanted, port) if wanted["floating_network"] else None
     )
-    server = wait_for_server(cloud, resource_id, SETTLED, timeout_s)
     held, _ = attach_all(cloud, server, volumes, timeout_s)
     return True, outputs_of(server, port, address.result()[0] if address else None, held)
 
