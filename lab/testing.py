@@ -37,7 +37,8 @@ SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 WAITING_FOR_OTHERS = ("-n", "4", "--dist", "worksteal")
 #: The tests of a file share what it has set up, or must not be beside one another; one more than
 #: there are cores, for many of them wait for a server, or for a pod of their worker's own cluster.
-FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+#: Not those with most tests first: what takes longest here are a few tests, and would come last.
+FILES_SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 
 #: Four databases a second are made and dropped: without waiting for the disk.
 CARELESS = tuple(

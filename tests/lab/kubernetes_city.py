@@ -12,6 +12,7 @@ from kubernetes import client, config
 
 from controlplane.pipeline import Ask
 from controlplane.provisioning.models import Job
+from controlplane.service_requests.rules import RequestState
 from tests.integration.live_city import (
     LiveCity,
     T,
@@ -68,6 +69,16 @@ class KubernetesCity(LiveCity):
 
     def job_of(self, resource_id: str, action: str) -> Job:
         return self.jobs(resource_id=resource_id, action=action)[-1]
+
+    def goes_back_where_no_node_has_room(self, resource_id: str) -> None:
+        """To its plan of before; that its data are there is for whoever has written them to see."""
+        before = self.resource(resource_id).spec["plan"]["code"]
+        request = self.ended(self.change(resource_id, plan="own_large"))
+        assert request.state == RequestState.FAILED
+        self.idle()
+        said = self.jobs(resource_id=resource_id)[-2].error
+        assert "没有节点放得下 · no node takes it" in said
+        assert self.resource(resource_id).spec["plan"]["code"] == before
 
     def assert_nothing_is_left(self) -> None:
         """Of departments' resources; what onboarding has set up stays."""

@@ -268,31 +268,19 @@ def running(city: KubernetesCity, resource_id: str) -> int:
     return len(found.items)
 
 
-def test_suspended_it_answers_nobody_and_comes_back(city: KubernetesCity) -> None:
-    resource_id = application(city, tar_gz({"index.html": "here"}))
-    url = url_of(city, resource_id)
-    city.operate(resource_id, "power_off")
-    assert running(city, resource_id) == 0
-    with pytest.raises(urllib.error.URLError):
-        page_at(url, 2)
-    city.operate(resource_id, "power_on")
-    assert page_at(url_of(city, resource_id)) == "here"
-
-
-def test_its_log_is_read_from_its_pods(city: KubernetesCity) -> None:
+def test_its_log_and_its_use_are_seen_and_suspended_it_answers_nobody(
+    city: KubernetesCity,
+) -> None:
+    """From its real pods, and from the real kubelet by the tick."""
     resource_id = application(city, tar_gz({"index.html": "here"}), replicas=1)
-    page_at(f"{url_of(city, resource_id)}?seen=1")
+    url = url_of(city, resource_id)
+    page_at(f"{url}?seen=1")
 
     def seen() -> bool | None:
         logs = city.control_plane.logs.read(city.person("limin"), resource_id)
         return any("seen=1" in log.text for log in logs) or None
 
     until(seen, PATIENCE_S, "the visit in the log")
-
-
-def test_what_its_pods_use_stands_beside_what_it_holds(city: KubernetesCity) -> None:
-    """By the tick, from the real kubelet."""
-    resource_id = application(city, tar_gz({"index.html": "here"}), replicas=1)
 
     def used() -> Used | None:
         city.ticks.sample_use()
@@ -305,3 +293,10 @@ def test_what_its_pods_use_stands_beside_what_it_holds(city: KubernetesCity) -> 
     held = city.resource(resource_id).capacity
     assert 0 < told.memory_mib_mean <= told.memory_mib_peak < held["memory_mib"]
     assert 0 <= told.cpu_millicores_mean <= told.cpu_millicores_peak < held["vcpu"] * 1000
+
+    city.operate(resource_id, "power_off")
+    assert running(city, resource_id) == 0
+    with pytest.raises(urllib.error.URLError):
+        page_at(url, 2)
+    city.operate(resource_id, "power_on")
+    assert page_at(url_of(city, resource_id)) == "here"
