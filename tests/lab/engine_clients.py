@@ -16,6 +16,8 @@ import pymysql
 import redis
 
 PATIENCE_S = 5
+#: For a statement's answer, which a MariaDB without room for its log gives only when it has some.
+ANSWER_S = 45
 QUEUE = "cases"
 
 
@@ -75,6 +77,7 @@ def mariadb(access: Access, *, tls: bool = True) -> Any:
         database=access.inside,
         autocommit=True,
         connect_timeout=PATIENCE_S,
+        read_timeout=ANSWER_S,
         **(checked if tls else {"ssl_disabled": True}),
     )
 

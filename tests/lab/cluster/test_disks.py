@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-import pymysql
 import pytest
 import sqlalchemy as sa
 
@@ -17,52 +14,13 @@ from controlplane.audit import AuditEvent
 from controlplane.provisioning.models import ResourceDisk
 from tests.lab.cloud import until
 from tests.lab.cluster.own_disks import own_disk
-from tests.lab.engine_clients import MARIADB, POSTGRESQL, Access, Engine, ask, query
+from tests.lab.engine_clients import Access
+from tests.lab.filling import COUNT, FILLINGS, Filling, added_until_refused
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 
 #: A kubelet looks at its volumes once a minute.
 PATIENCE_S = 150
-
-
-@dataclass(frozen=True)
-class Filling:
-    """How a table is filled by a MiB a row, how large a disk takes the engine and some rows, and
-    what a server says that has no room."""
-
-    engine: Engine
-    make: tuple[str, ...]
-    add: str
-    size_mib: int
-    refused: type[Exception]
-    words: str
-
-    def __str__(self) -> str:
-        return self.engine.service
-
-
-FILLINGS = (
-    Filling(
-        POSTGRESQL,
-        (
-            "CREATE TABLE filled (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, block text)",
-            "ALTER TABLE filled ALTER block SET STORAGE EXTERNAL",
-        ),
-        "INSERT INTO filled (block) VALUES (repeat('x', 1 << 20))",
-        480,
-        psycopg.Error,
-        "No space left on device|closed the connection|the database system is",
-    ),
-    Filling(
-        MARIADB,
-        ("CREATE TABLE filled (id int AUTO_INCREMENT PRIMARY KEY, block longblob)",),
-        "INSERT INTO filled (block) VALUES (REPEAT('x', 1 << 20))",
-        400,
-        pymysql.err.MySQLError,
-        "is full|No space left on device|Lost connection",
-    ),
-)
-COUNT = "SELECT count(*) FROM filled"
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +49,6 @@ def told(city: KubernetesCity) -> list[str]:
         return list(session.scalars(events.order_by(AuditEvent.id)))
 
 
-def added_until_refused(filling: Filling, way: Access) -> tuple[int, str]:
-    """How many rows were accepted, and what was said of the next."""
-    rows = 0
-    try:
-        with filling.engine.connect(way) as writer:
-            for rows in range(filling.size_mib):  # noqa: B007 - those before the one that failed
-                writer.cursor().execute(filling.add)
-    except filling.refused as error:
-        return rows, str(error)
-    raise AssertionError("the disk took more than it has")
-
-
 @pytest.mark.parametrize("filling", FILLINGS, ids=str)
 def test_a_disk_that_fills_is_told_of_loses_nothing_and_grows_with_its_plan(
     lab: Lab, city: KubernetesCity, tmp_path: Path, filling: Filling
@@ -111,15 +57,14 @@ def test_a_disk_that_fills_is_told_of_loses_nothing_and_grows_with_its_plan(
     resource_id = city.delivered(engine.service, plan="own_small", **engine.form)
     before = len(told(city))
     way = Access.shown(city.shown(resource_id), tmp_path)
-    do = query if engine is POSTGRESQL else ask
     with own_disk(lab, city, resource_id, tmp_path, filling.size_mib) as disk:
         for statement in filling.make:
-            do(way, statement)
+            filling.do(way, statement)
         becomes(city, resource_id, "fine")
 
         rows = 0
         while disk.used_percent() < 85:
-            do(way, filling.add)
+            filling.do(way, filling.add)
             rows += 1
         becomes(city, resource_id, "near", "critical")
         added, refusal = added_until_refused(filling, way)
@@ -130,14 +75,14 @@ def test_a_disk_that_fills_is_told_of_loses_nothing_and_grows_with_its_plan(
         request_id = city.change(resource_id, plan="own_standard")
         disk.grow_once_asked(filling.size_mib * 4)
         city.fulfilled(request_id)
-        (found,) = do(way, COUNT)
+        (found,) = filling.do(way, COUNT)
         # Of the one that was refused a server that ended may have kept the whole.
         assert rows <= found[0] <= rows + 1, "every row that was accepted"
-        do(way, filling.add)
+        filling.do(way, filling.add)
         becomes(city, resource_id, "fine")
         assert city.resource(resource_id).spec["plan"]["code"] == "own_standard"
         *warned, freed = told(city)[before:]
         assert {"disk_critical", "disk_used_up"} & set(warned)
         assert freed == "disk_freed"
-        do(way, "DROP TABLE filled")  # a last backup is taken of the rest
+        filling.do(way, "DROP TABLE filled")  # a last backup is taken of the rest
         print(f"{engine}: {rows} rows of a MiB, refused: {refusal}; {' '.join(warned)}")
