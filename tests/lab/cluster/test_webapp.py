@@ -108,7 +108,8 @@ def url_of(city: KubernetesCity, resource_id: str) -> str:
 @pytest.mark.brief
 def test_a_static_site_is_up(city: KubernetesCity, record_property: Any) -> None:
     application(city, zipped({"index.html": "0"}))  # the department is set up by its first order
-    sha256 = upload(city, zipped({"site/index.html": "<p>低保", "site/a/b.css": "p {}"}))
+    site = {"site/index.html": "<p>低保", "site/a/index.html": "a", "site/a/b.css": "p {}"}
+    sha256 = upload(city, zipped(site))
     asked = Ask(
         "webapp",
         "provision",
@@ -123,6 +124,7 @@ def test_a_static_site_is_up(city: KubernetesCity, record_property: Any) -> None
     assert page_at(url_of(city, resource_id)) == "<p>低保"
     record_property("approved_to_first_answer_s", round(time.monotonic() - approved_at, 1))
     assert page_at(f"{url_of(city, resource_id)}a/b.css") == "p {}"
+    assert page_at(f"{url_of(city, resource_id)}a") == "a", "led to a/ at the same address"
 
 
 def trusting(city: KubernetesCity, folder: Path) -> ssl.SSLContext:
