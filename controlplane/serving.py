@@ -65,33 +65,13 @@ def single_server(var_dir: Path) -> IO[str]:
     return handle
 
 
-def ticks_of(control_plane: ControlPlane, clouds: Mapping[str, Any], holder: str) -> Ticks:
-    """What time brings to this control plane, while `holder` leads."""
-    return Ticks(
-        control_plane.db,
-        control_plane.operations,
-        control_plane.custody,
-        control_plane.leases,
-        control_plane.upgrading,
-        control_plane.certifying,
-        control_plane.disks,
-        control_plane.archiving,
-        control_plane.utilisation,
-        control_plane.uploads,
-        control_plane.settings,
-        clouds,
-        control_plane.clock,
-        holder,
-    )
-
-
 def serve(control_plane: ControlPlane) -> None:
     """Serves until SIGTERM or SIGINT. Errors: ConfigurationMissing, OSError (port taken)."""
     settings = control_plane.settings
     lock = single_server(settings.var_dir)
     clouds: Mapping[str, Any] = build_clouds(settings)
     worker = Worker(control_plane.delivery, settings, clouds)
-    ticks = ticks_of(control_plane, clouds, this_worker().name)
+    ticks = Ticks(control_plane, clouds, this_worker().name)
     app = create_app(control_plane)
     server = waitress.create_server(
         app,

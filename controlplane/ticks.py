@@ -5,28 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy as sa
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from controlplane import audit
 from controlplane.admission.models import Pool
-from controlplane.archiving import Archiving
-from controlplane.certifying import Certifying
-from controlplane.clock import Clock
-from controlplane.config import Settings
-from controlplane.custody import Custody
-from controlplane.db import Database
-from controlplane.disks import Disks
 from controlplane.engines import MEASURED
 from controlplane.errors import CloudRefused, CloudUnavailable
 from controlplane.leadership import lead
-from controlplane.leases import Leases
-from controlplane.operations import Operations
-from controlplane.upgrading import Upgrading
-from controlplane.uploading import Uploads
-from controlplane.utilisation import Utilisation
+
+if TYPE_CHECKING:
+    from controlplane.app import ControlPlane
 
 log = logging.getLogger(__name__)
 
@@ -48,36 +39,16 @@ class PoolReader(Protocol):
 
 
 class Ticks:
+    """Of one control plane over its `clouds`, while `holder` leads."""
+
     def __init__(
-        self,
-        db: Database,
-        operations: Operations,
-        custody: Custody,
-        leases: Leases,
-        upgrading: Upgrading,
-        certifying: Certifying,
-        disks: Disks,
-        archiving: Archiving,
-        utilisation: Utilisation,
-        uploads: Uploads,
-        settings: Settings,
-        clouds: Mapping[str, PoolReader],
-        clock: Clock,
-        holder: str,
+        self, control_plane: ControlPlane, clouds: Mapping[str, PoolReader], holder: str
     ) -> None:
-        self.db = db
-        self.operations = operations
-        self.custody = custody
-        self.leases = leases
-        self.upgrading = upgrading
-        self.certifying = certifying
-        self.disks = disks
-        self.archiving = archiving
-        self.utilisation = utilisation
-        self.uploads = uploads
-        self.settings = settings
+        self.control_plane = control_plane
+        self.db = control_plane.db
+        self.settings = control_plane.settings
+        self.clock = control_plane.clock
         self.clouds = clouds
-        self.clock = clock
         self.holder = holder
         self._scheduler = BackgroundScheduler(timezone="UTC")
 
@@ -134,59 +105,59 @@ class Ticks:
 
     def destroy_due(self) -> int:
         """Starts destroying resources whose grace period is over."""
-        return self.operations.destroy_due()
+        return self.control_plane.operations.destroy_due()
 
     def lapse_asks(self) -> int:
         """Drops what has waited too long for a second person."""
-        return self.operations.lapse_asks()
+        return self.control_plane.operations.lapse_asks()
 
     def end_leases(self) -> int:
         """Suspends, and later retires, resources whose lease nobody renewed."""
-        return self.leases.end_leases()
+        return self.control_plane.leases.end_leases()
 
     def end_grace(self) -> int:
         """Starts to end the validity of secrets whose grace time after a rotation is over."""
-        return self.operations.end_grace()
+        return self.control_plane.operations.end_grace()
 
     def advance_upgrades(self) -> int:
         """Begins the instances of running upgrades whose turn it is."""
-        return self.upgrading.advance()
+        return self.control_plane.upgrading.advance()
 
     def renew_certificates(self) -> int:
         """Starts to renew certificates that near their end."""
-        return self.certifying.renew_due()
+        return self.control_plane.certifying.renew_due()
 
     def refresh_lists(self) -> int:
         """Signs the revocation lists anew that are a day old."""
-        return self.certifying.refresh_lists()
+        return self.control_plane.certifying.refresh_lists()
 
     def back_up_due(self) -> int:
         """Starts the backups whose daily moment has come."""
-        return self.custody.back_up_due()
+        return self.control_plane.custody.back_up_due()
 
     def drill_due(self) -> int:
         """Starts the restore drills that the quarter wants."""
-        return self.custody.drill_due()
+        return self.control_plane.custody.drill_due()
 
     def delete_expired_backups(self) -> int:
         """Removes archives whose time is over."""
-        return self.custody.delete_expired()
+        return self.control_plane.custody.delete_expired()
 
     def delete_unused_uploads(self) -> int:
         """Removes uploads that nobody has named for long."""
-        return self.uploads.delete_unused()
+        return self.control_plane.uploads.delete_unused()
 
     def archive_logs(self) -> int:
         """Brings the archives of servers' logs up to now."""
-        return self.archiving.collect(self.clouds)
+        return self.control_plane.archiving.collect(self.clouds)
 
     def measure_disks(self) -> int:
         """Reads what resources' data take of their plans, and holds them to it."""
-        return self.disks.measure(self.clouds)
+        return self.control_plane.disks.measure(self.clouds)
 
     def sample_use(self) -> int:
         """Reads what resources use of what they hold."""
-        return self.utilisation.sample(self.clouds)
+        return self.control_plane.utilisation.sample(self.clouds)
 
     def read_pools(self) -> None:
         """Reads each open pool's capacity and images from its cloud and keeps them on its row."""

@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from controlplane import audit
 from controlplane.audit import AuditEvent, AuditSeal
-from controlplane.serving import ticks_of
+from controlplane.ticks import Ticks
 from tests.factories import City
 
 
 def seal(city: City) -> int:
-    return ticks_of(city.control_plane, {}, "test:1").seal_audit()
+    return Ticks(city.control_plane, {}, "test:1").seal_audit()
 
 
 def verify(city: City) -> tuple[int, int | None]:

@@ -8,7 +8,6 @@ from functools import partial
 
 from controlplane.clock import utc_now
 from controlplane.leadership import lead
-from controlplane.serving import ticks_of
 from controlplane.ticks import Ticks
 from tests.factories import City
 from tests.functional.concurrently import at_once
@@ -56,7 +55,7 @@ def test_only_the_leader_fires_a_tick_and_a_tick_that_fails_ends_nothing(city: C
     control_plane = city.control_plane
 
     def ticks(holder: str) -> Ticks:
-        return ticks_of(control_plane, {}, holder)
+        return Ticks(control_plane, {}, holder)
 
     fired: list[str] = []
 
@@ -88,7 +87,7 @@ class CloudThatIsRead:
 
 def test_a_tick_whose_moment_a_busy_machine_has_missed_is_made_up_for(city: City) -> None:
     cloud = CloudThatIsRead()
-    ticks = ticks_of(city.control_plane, {"lab": cloud}, "a")
+    ticks = Ticks(city.control_plane, {"lab": cloud}, "a")
     assert city.clock() < utc_now() - timedelta(hours=1), "the first moment is long over"
     ticks.start()
     try:

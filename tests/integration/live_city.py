@@ -30,7 +30,6 @@ from controlplane.provisioning.rules import UNFINISHED, ResourceState
 from controlplane.quotas import load_quotas
 from controlplane.service_requests.models import ServiceRequest
 from controlplane.service_requests.rules import RequestState
-from controlplane.serving import ticks_of
 from controlplane.ticks import Ticks
 from controlplane.worker import Worker
 from tests.factories import PEOPLE, City, FrozenClock
@@ -377,7 +376,7 @@ def run_control_plane(
     control_plane = make_database(settings, people, clock)
     CITIES.append(control_plane)
     drivers = build_clouds(settings)
-    ticks = ticks_of(control_plane, drivers, "tests")
+    ticks = Ticks(control_plane, drivers, "tests")
     ticks.read_pools()
     worker = Worker(control_plane.delivery, settings, drivers)
     worker.start()
