@@ -1,4 +1,5 @@
-"""A million rows of a shared database: every row back by checksum, recovery time printed."""
+"""Many rows of a shared database: every row back by checksum, recovery time printed. A million of a
+PostgreSQL are `make bench-backups`."""
 
 from __future__ import annotations
 
@@ -13,8 +14,8 @@ from tests.lab.servers.backed_city import Way, drill_of, newest_kept
 from tests.lab.servers.backed_engines import ENGINES, Backed
 from tests.lab.servers.shared_city import SharedCity, make_shared_city, order
 
-ROWS = 1_000_000
-PATIENCE_S = 900
+ROWS = 200_000
+PATIENCE_S = 300
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def settled(city: SharedCity) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_million_rows_come_back_every_one(
+def test_many_rows_come_back_every_one(
     city: SharedCity, engine: Backed, tmp_path: Path, record_property: Callable[..., None]
 ) -> None:
     way = Way(city, engine, tmp_path)
