@@ -305,7 +305,7 @@ def wait_for(
     deadline = time.monotonic() + seconds
     while (result := check()) is None:
         assert time.monotonic() < deadline, f"no {what} within {seconds} s\n{tell()}"
-        time.sleep(0.1)
+        time.sleep(0.25)
     return result
 
 

@@ -1,7 +1,8 @@
-"""What a server in the cluster proves itself with, and whether its ports answer."""
+"""What a server in the cluster is declared as, proves itself with, and whether its ports answer."""
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
 
 from controlplane.config import CHECKOUT
 from lab.services import authority
 
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
-from ansible_collections.egov.kubernetes.plugins.module_utils import identities, reach
+from ansible_collections.egov.kubernetes.plugins.module_utils import declared, identities, reach
 
 DNS, ADDRESS = "redis-1a2b3c.egov-water-internet.svc", "127.0.0.1"
 
@@ -91,3 +94,37 @@ def test_a_port_that_nobody_answers_on_is_named(open_port: int) -> None:
     shut = closed_port()
     with pytest.raises(reach.UnreachableError, match=f"{ADDRESS}:{shut}"):
         reach.wait_for_ports(ADDRESS, {"amqp": open_port, "management": shut}, timeout_s=0)
+
+
+TEMPLATES = CHECKOUT / "playbooks" / "roles" / "kubernetes_server" / "templates"
+
+
+def test_every_kind_of_a_server_can_be_declared() -> None:
+    text = (TEMPLATES / "server.yml.j2").read_text(encoding="utf-8")
+    kinds = set(re.findall(r"^kind: (\w+)$", text, re.MULTILINE))
+    assert kinds == set(declared.KINDS)
+    for group, noun in declared.KINDS.values():
+        for verb in ("read", "patch"):
+            assert hasattr(getattr(client, group), f"{verb}_namespaced_{noun}")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"message": "spec.resources is too small"}', "spec.resources is too small"),
+        ("no JSON", "Unprocessable"),
+        (None, "Unprocessable"),
+    ],
+)
+def test_what_the_api_server_refuses_is_told_in_its_words(
+    monkeypatch: pytest.MonkeyPatch, body: str | None, words: str
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        error = ApiException(status=422, reason="Unprocessable")
+        error.body = body
+        raise error
+
+    monkeypatch.setattr(client.CoreV1Api, "read_namespaced_config_map", refuses)
+    text = "kind: ConfigMap\nmetadata: {name: redis-1a2b3c, namespace: water}"
+    with pytest.raises(declared.RefusedError, match=f"ConfigMap redis-1a2b3c: {words}"):
+        declared.apply(client.ApiClient(), text)

@@ -127,6 +127,9 @@ def _kubelet(facts: Facts) -> dict[str, Any]:
         "containerLogMaxSize": "5Mi",
         "containerLogMaxFiles": 2,
         "volumePluginDir": str(folder / "volume-plugins"),
+        # Between looks at what volumes hold, and up to twice as long: a lab has few, and somebody
+        # who fills one should see it.
+        "volumeStatsAggPeriod": "10s",
         # Images are not pulled from anywhere, so none is ever to be thrown away.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {

@@ -19,8 +19,8 @@ from tests.lab.filling import COUNT, FILLINGS, Filling, added_until_refused
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
 
-#: A kubelet looks at its volumes once a minute.
-PATIENCE_S = 150
+#: The lab's kubelet looks at its volumes every 10 to 20 s.
+PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")

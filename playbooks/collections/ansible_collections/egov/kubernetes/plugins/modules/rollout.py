@@ -1,12 +1,13 @@
 #!/usr/bin/python
-"""Waits until a StatefulSet of one replica or none runs as declared."""
+"""Declares a StatefulSet of one replica or none, and waits until it runs so."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rollout
-short_description: Wait until a StatefulSet runs as it is declared
+short_description: Declare a StatefulSet and wait until it runs so
 description:
+  - Applies C(definition) first, as the field manager C(egov).
   - For a StatefulSet of at most one replica with the update strategy C(OnDelete). A pod of an older revision is deleted,
     ready or not, so that a change that never worked does not stand in the way of the one that undoes it.
   - Fails as soon as it is known why the pod will not be ready, with that reason in words.
@@ -15,6 +16,10 @@ options:
   name: {description: Of the StatefulSet., type: str, required: true}
   namespace: {description: Where it stands., type: str, required: true}
   context: {description: Of the kubeconfig that the environment names., type: str, required: true}
+  definition:
+    description: The StatefulSet with what belongs to it, as YAML documents; nothing where they are applied already.
+    type: str
+    default: ""
   timeout_s: {description: How long to wait., type: int, default: 120}
   patience_s:
     description: How long to wait for what may pass by itself, such as a node that has no room now.
@@ -32,6 +37,7 @@ EXAMPLES = r"""
     name: postgresql-1a2b3c
     namespace: egov-civil-affairs-internet
     context: department
+    definition: "{{ lookup('ansible.builtin.template', 'server.yml.j2') }}"
 """
 
 RETURN = r"""
@@ -45,6 +51,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.egov.kubernetes.plugins.module_utils.declared import RefusedError, apply
 from ansible_collections.egov.kubernetes.plugins.module_utils.reach import (
     UnreachableError,
     node_ports_of,
@@ -153,6 +160,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},
             "context": {"type": "str", "required": True},
+            "definition": {"type": "str", "default": ""},
             "timeout_s": {"type": "int", "default": 120},
             "patience_s": {"type": "int", "default": 20},
             "reachable_at": {"type": "str", "default": ""},
@@ -167,10 +175,11 @@ def main() -> None:
     rollout = Rollout(api, values["name"], values["namespace"])
     ports: dict[str, int] = {}
     try:
+        rollout.has_changed = apply(api, values["definition"])
         pod = rollout.wait(values["timeout_s"], values["patience_s"])
         if pod and values["reachable_at"]:
             ports = rollout.reach(values["reachable_at"])
-    except (NeverReadyError, UnreachableError) as reason:
+    except (RefusedError, NeverReadyError, UnreachableError) as reason:
         module.fail_json(msg=f"{values['name']}: {reason}")
     module.exit_json(changed=rollout.has_changed, pod=pod, node_ports=ports)
 
