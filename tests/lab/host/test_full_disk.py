@@ -70,8 +70,8 @@ def server_on_a_small_disk(filling: Filling, folder: Path) -> Iterator[SharedSer
             run("cp", "-a", f"{aside}/.", server.state)
             server.start()
             yield server
-            server.stop()
         finally:
+            server.stop()  # while its state is there to tell of it
             run("umount", "--lazy", server.state)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
