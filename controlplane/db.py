@@ -110,7 +110,7 @@ class Database:
         ):
             yield session
         for news in session.info.get(_ANNOUNCED, ()):
-            for listener in self._listeners[news]:
+            for listener in self._listeners.get(news, ()):
                 listener()
 
     @contextmanager

@@ -98,9 +98,8 @@ def _let_in(address: str, port: int, deadline: float) -> socket.socket:
     Errors: OSError of the last that was refused, TimeoutError when none was answered.
     """
     refused: OSError = TimeoutError("no answer")
-    family, kind, protocol, _, target = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[
-        0
-    ]
+    ways = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+    family, kind, protocol, _, target = ways[0]
     begun: dict[socket.socket, float] = {}  # in their order
     with selectors.DefaultSelector() as answers:
         try:

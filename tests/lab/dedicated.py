@@ -148,16 +148,14 @@ def back_up_moment(city: LiveCity, resource_id: str, moment: datetime) -> str:
     return backup_of(city, resource_id, "moment")
 
 
-def drill(city: LiveCity, resource_id: str) -> None:
+def drill(city: LiveCity, resource_id: str, *, rows: int) -> None:
     """Its newest backup is restored beside it, and every row is the same."""
     city.control_plane.recovery.drill_now(city.person("chengang"), resource_id)
     ended(city, "drill")
     with city.control_plane.db.read() as session:
         drill = session.scalars(sa.select(RestoreDrill)).one()
-        taken = session.get_one(Backup, drill.backup_id).manifest
-    assert (drill.result, drill.difference) == ("passed", ""), drill.difference
-    assert drill.rows_compared == taken["rows"], (drill.rows_compared, taken)
-    assert drill.rows_compared > 0
+    found = (drill.result, drill.difference, drill.rows_compared)
+    assert found == ("passed", "", rows), found
 
 
 def exchange(city: LiveCity, one_id: str, other_id: str) -> None:

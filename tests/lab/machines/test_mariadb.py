@@ -148,7 +148,7 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
     total = "SELECT sum(crc32(concat(id, note))) FROM household"
     before = database.ask(total)
     number = dedicated.back_up(city, database.id)
-    dedicated.drill(city, database.id)
+    dedicated.drill(city, database.id, rows=20_006)
     database.ask("DROP TABLE household")
 
     again = dedicated.order(city, "mariadb", restore_from=number)

@@ -134,7 +134,7 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_proven_and_had_as
     total: LiteralString = "SELECT sum(hashtext(household::text)) FROM household"
     before = database.ask(total)
     number = dedicated.back_up(city, database.id)
-    dedicated.drill(city, database.id)
+    dedicated.drill(city, database.id, rows=20_006)
     database.ask("DROP TABLE household")
 
     again = dedicated.order(city, "postgresql", restore_from=number)
