@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab import debian
+from lab.services import debian as services
 from lab.settings import Settings
 
 #: The version of servers in pods and on machines of their own.
@@ -68,9 +69,11 @@ def ensure(made: Path, say: Callable[[str], None]) -> None:
 
 def of_machines(settings: Settings) -> dict[str, str]:
     """Folders by engine, for servers on machines of the lab's golden images; none where those were
-    never made."""
+    never made. MariaDB's are those of the shared server, which is of the same version."""
     folder = folder_of(settings.cache.resolve() / MACHINES)
-    return {"postgresql": str(folder)} if folder.exists() else {}
+    if not folder.exists():
+        return {}
+    return {"postgresql": str(folder), "mariadb": str(services.tree(settings).tools)}
 
 
 def write_wrappers(fresh: Path) -> None:

@@ -157,6 +157,7 @@ class MariaDBLog:
             command = [
                 *(self._program("mariadb-dump"), *self._options(), "--single-transaction"),
                 *("--master-data=2", "--skip-lock-tables", "--skip-add-locks", "--skip-comments"),
+                "--skip-no-autocommit",
                 *("--default-character-set=utf8mb4", "--hex-blob", "--max-allowed-packet=1G"),
                 *("--routines", "--events", "--triggers"),
                 database,

@@ -62,6 +62,9 @@ def _inventory(context: Context, authority_folder: Path) -> dict[str, Any]:
         # Client programs on the control plane's own host, at least as new as the servers.
         "kubernetes_postgresql_tools": str(postgresql.ENGINE.locate(context.settings).tools),
         "kubernetes_mariadb_tools": str(debian.tree(context.settings).tools),
+        # Those of the servers' own version, which archive and replay their log; MariaDB's are its
+        # clients'.
+        "kubernetes_mariadb_log_tools": str(debian.tree(context.settings).tools),
         **_log_tools(context),
         # Signs the certificates of servers that are delivered.
         "kubernetes_ca_file": str(authority_folder / "ca.crt"),

@@ -318,8 +318,7 @@ def test_the_log_of_each_is_archived_as_its_machines_administrator(
     city: City, tmp_path: Path
 ) -> None:
     one_id, _ = delivered(city)
-    other_id, _ = delivered(city)
-    delivered(city, "mariadb")
+    other_id, _ = delivered(city, "mariadb")
     city.control_plane.recovery.back_up_now(city.person("limin"), one_id)
     administrator = claim(city, "backup", "postgresql").extravars["machine"]["admin_password"]
     hosts: dict[str, Mapping[str, Any]] = {}
@@ -342,6 +341,11 @@ def test_the_log_of_each_is_archived_as_its_machines_administrator(
         "service_tools": str(tmp_path / "postgresql"),
     }
     assert hosts[other_id]["service_admin_password"] != administrator
+    assert hosts[other_id]["service_admin_user"] == "egov_admin"
+    hosts.clear()
+    del tools["mariadb"]
+    city.control_plane.archiving.collect({"machine": Told(tools, tmp_path / "root.pem")})
+    assert set(hosts) == {one_id}, "of the other no programs are here that replay its log"
 
 
 @pytest.mark.parametrize("service", ["postgresql", "mariadb"])

@@ -24,7 +24,7 @@ from tests.lab.client_programs import client_programs
 from tests.lab.pods import Lab
 
 SERVICES = ("postgresql", "namespace")
-PATIENCE_S = 240
+PATIENCE_S, VOLUME_S = 240, 20
 OF_OURS = "app.kubernetes.io/managed-by=egov"
 
 
@@ -83,7 +83,19 @@ class KubernetesCity(LiveCity):
     def assert_nothing_is_left(self) -> None:
         """Of departments' resources; what onboarding has set up stays."""
         self.assert_nothing_is_held()
-        assert left_of_resources(self.client()) == []
+        assert_nothing_is_left(self.client())
+
+
+def assert_nothing_is_left(api: client.ApiClient) -> None:
+    """Of any resource. The cluster removes a volume by itself once its claim is gone."""
+    left = left_of_resources(api)
+    assert not left, left
+    core = client.CoreV1Api(api)
+
+    def no_volume() -> bool | None:
+        return None if core.list_persistent_volume().items else True
+
+    wait_for(no_volume, "end of its volumes", seconds=VOLUME_S)
 
 
 def left_of_resources(api: client.ApiClient) -> list[str]:
@@ -104,8 +116,7 @@ def left_of_resources(api: client.ApiClient) -> list[str]:
         network.list_network_policy_for_all_namespaces,
     ):
         found += ask(**asked).items
-    volumes = [v.metadata.name for v in core.list_persistent_volume().items]
-    return [f"{thing.metadata.namespace}/{thing.metadata.name}" for thing in found] + volumes
+    return [f"{type(t).__name__} {t.metadata.namespace}/{t.metadata.name}" for t in found]
 
 
 @contextmanager

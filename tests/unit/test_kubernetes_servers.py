@@ -75,6 +75,14 @@ def test_each_server_has_a_key_of_its_own(ca: Path) -> None:
     assert identity(ca)[0] != identity(ca)[0]
 
 
+@pytest.mark.parametrize(("left_days", "near"), [(30, False), (11, False), (10, True), (0, True)])
+def test_another_is_drawn_when_a_third_of_its_days_is_left(
+    ca: Path, left_days: int, near: bool
+) -> None:
+    _, certificate = identity(ca, days=left_days)
+    assert identities.is_near_its_end(certificate.encode(), 30) is near
+
+
 @pytest.fixture
 def open_port() -> Iterator[int]:
     with socket.create_server((ADDRESS, 0)) as listening:

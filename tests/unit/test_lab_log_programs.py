@@ -13,7 +13,8 @@ def test_they_are_named_only_where_they_have_been_unpacked(tmp_path: Path) -> No
     assert log_programs.of_machines(configured) == {}
     folder = log_programs.folder_of(tmp_path / "machines")
     folder.mkdir(parents=True)
-    assert log_programs.of_machines(configured) == {"postgresql": str(folder)}
+    assert log_programs.of_machines(configured)["postgresql"] == str(folder)
+    assert set(log_programs.of_machines(configured)) == {"postgresql", "mariadb"}
 
 
 def test_each_finds_its_libraries_beside_it_and_keeps_its_arguments(tmp_path: Path) -> None:

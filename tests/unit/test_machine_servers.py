@@ -21,6 +21,7 @@ WANTED = {
     "port": 1234,
     "admin_user": "egov_admin",
     "max_connections": 110,
+    "log_gib": 0,
     "settings": "[mariadbd]\n",
     "server_key": "the key",
     "server_certificate": "the certificate",
@@ -70,6 +71,28 @@ def test_a_second_run_finds_every_file_as_it_shall_be(
     third = kind(module)
     third.write_files()
     assert third.done == ["tls.crt written"], "and the server is told to read it"
+
+
+def test_a_mariadb_keeps_a_log_where_it_is_archived_and_starts_again_for_it(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.chown", lambda *_: None)
+    monkeypatch.setattr(machines, "MOUNT", tmp_path)
+    monkeypatch.setattr(machines, "SERVICES", tmp_path / "service")
+    monkeypatch.setattr(mariadb_machine, "LOG", tmp_path / "log")
+    server = mariadb_machine.MariaDB(module)
+    server.home.mkdir()
+    server.write_files()
+    configured = server.home / "my.cnf"
+    assert "log-bin" not in configured.read_text()
+    module.params = {**WANTED, "log_gib": 4}
+    assert mariadb_machine.MariaDB(module).write_files()
+    own, _, included = configured.read_text().partition("!include")
+    assert f"\nlog-bin = {tmp_path / 'log'}/binlog\n" in own
+    assert f"\ninit-file = {server.home / 'log-bound.sql'}\n" in own
+    assert (server.home / "log-bound.sql").exists()
+    assert (tmp_path / "log").is_dir()
+    assert included
 
 
 @pytest.mark.parametrize("kind", SERVERS)

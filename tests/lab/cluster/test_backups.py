@@ -1,5 +1,5 @@
 """PostgreSQL and MariaDB on servers of a department's own in the cluster: backed up, restored,
-exchanged, proven, also while suspended; any moment of a PostgreSQL had again."""
+exchanged, proven, also while suspended; any moment had again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.lab.engine_clients import Engine
 from tests.lab.holders import SETTINGS, Holders
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab, shared_services
-from tests.lab.servers.backed_engines import ENGINES, POSTGRESQL, Backed
+from tests.lab.servers.backed_engines import ENGINES, Backed
 
 NAME = "低保核对系统"
 ROWS = 20_000
@@ -190,10 +190,9 @@ def archived(city: KubernetesCity) -> int:
 
 
 def test_any_moment_of_a_server_of_its_own_is_had_again_though_the_server_does_not_run(
-    emptied: KubernetesCity, tmp_path: Path
+    own: Own,
 ) -> None:
-    city, own = emptied, Own(emptied, POSTGRESQL, tmp_path)
-    source = own.delivered()
+    city, source = own.city, own.delivered()
     assert archived(city) == 1, [a.error for a in archives(city).values()]
     for statement in own.engine.fill:
         own.ask(source, statement.replace("{rows}", str(ROWS)))

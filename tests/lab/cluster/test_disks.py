@@ -3,18 +3,22 @@ plan brings it back."""
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from kubernetes import client
 
 from controlplane.audit import AuditEvent
+from controlplane.backups.models import LogArchive
 from controlplane.provisioning.models import ResourceDisk
 from tests.lab.cloud import until
 from tests.lab.cluster.own_disks import own_disk
-from tests.lab.engine_clients import Access
+from tests.lab.engine_clients import MARIADB, Access, ask
 from tests.lab.filling import COUNT, FILLINGS, Filling, added_until_refused
 from tests.lab.kubernetes_city import KubernetesCity, kubernetes_city
 from tests.lab.pods import Lab
@@ -86,3 +90,36 @@ def test_a_disk_that_fills_is_told_of_loses_nothing_and_grows_with_its_plan(
         assert freed == "disk_freed"
         filling.do(way, "DROP TABLE filled")  # a last backup is taken of the rest
         print(f"{engine}: {rows} rows of a MiB, refused: {refusal}; {' '.join(warned)}")
+
+
+def administered(city: KubernetesCity, resource_id: str, folder: Path) -> Access:
+    """A MariaDB of a department's own, as the platform reaches it."""
+    found = client.CoreV1Api(city.client()).list_secret_for_all_namespaces(
+        label_selector=f"egov/resource-id={resource_id}"
+    )
+    (password,) = [base64.b64decode(each.data["password"]).decode() for each in found.items]
+    way = Access.shown(city.shown(resource_id), folder)
+    return replace(way, user="egov_admin", password=password, inside="mysql")
+
+
+def test_the_log_of_a_mariadb_that_nobody_fetches_stays_within_its_disk(
+    city: KubernetesCity, tmp_path: Path
+) -> None:
+    resource_id = city.delivered(MARIADB.service, plan="own_small", **MARIADB.form)
+    city.ticks.archive_logs()
+    admin = administered(city, resource_id, tmp_path)
+    way = Access.shown(city.shown(resource_id), tmp_path)
+    ask(way, "CREATE TABLE kept (id int)")
+    for _ in range(6):
+        ask(way, "INSERT INTO kept VALUES (1)")
+        ask(admin, "FLUSH BINARY LOGS")
+    until(lambda: len(ask(admin, "SHOW BINARY LOGS")) <= 3 or None, PATIENCE_S, "a shorter log")
+    assert ask(way, "SELECT count(*) FROM kept") == [(6,)]
+
+    city.ticks.archive_logs()
+    with city.control_plane.db.read() as session:
+        mine = sa.select(LogArchive).where(LogArchive.server == resource_id)
+        (lost,) = session.scalars(mine).all()
+    assert "is not there any more" in lost.error
+    assert lost.ended_at is not None, "the next look begins a new chain"
+    city.retire_all(MARIADB.service)

@@ -9,7 +9,7 @@ import pytest
 
 from controlplane.drivers.kubernetes import KubernetesCloud
 from tests.lab.engineers import QUOTA, Engineer
-from tests.lab.kubernetes_city import left_of_resources
+from tests.lab.kubernetes_city import assert_nothing_is_left
 from tests.lab.pods import Lab
 
 NAMESPACE = {
@@ -65,4 +65,4 @@ def test_what_is_there_is_neither_made_nor_removed_twice(
     assert engineer.changes(playbook, spec=spec, **own) == 0
     assert engineer.changes(playbook, spec=spec, action="retire", **own) > 0
     assert engineer.changes(playbook, spec=spec, action="retire", **own) == 0
-    assert left_of_resources(lab.client()) == []
+    assert_nothing_is_left(lab.client())

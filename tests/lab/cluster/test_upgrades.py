@@ -25,6 +25,8 @@ from tests.newer import offering
 
 ENGINEER = "chengang"
 OLDER, SHIPPED, NEXT = "1.2.0", "1.3.0", "9.0.0"
+#: A MariaDB has a log on a volume of its own from here on, and none before.
+WITHOUT_LOG, WITH_LOG = "1.3.0", "1.4.0"
 PATIENCE_S = 60
 VERSION_LABEL = "app.kubernetes.io/version"
 #: The next version's servers are of an image that nobody has brought to the node.
@@ -131,20 +133,24 @@ def test_a_mariadb_is_upgraded_with_its_data_and_can_be_set_from_then_on(
     ask_mariadb(way, ROWS["mariadb"])
     city.start_again_on(CHECKOUT / "playbooks")
     assert server_pod(city, database).metadata.uid == before.metadata.uid
-    assert upgraded(city, OLDER, SHIPPED, "mariadb") == ("finished", "")
+    assert upgraded(city, OLDER, WITH_LOG, "mariadb") == ("finished", "")
     after = server_pod(city, database)
-    assert after.metadata.labels[VERSION_LABEL] == SHIPPED
+    assert after.metadata.labels[VERSION_LABEL] == WITH_LOG
     assert after.metadata.uid != before.metadata.uid
     assert ask_mariadb(way, COUNT) == [(1000,)]
     settings = SETTINGS["mariadb"]
     city.operate(database, "set_parameters", **settings.form)
     assert settings.ask(way, settings.shown) == [settings.seen]
+    assert settings.ask(way, "SELECT @@log_bin") == [(1,)]
 
 
-@pytest.mark.parametrize("service", ["postgresql", "mariadb"])
+@pytest.mark.parametrize(("service", "kept"), [("postgresql", ""), ("mariadb", WITHOUT_LOG)])
 def test_an_upgrade_that_fails_goes_back_with_the_data(
-    city: KubernetesCity, tmp_path: Path, service: str
+    city: KubernetesCity, tmp_path: Path, service: str, kept: str
 ) -> None:
+    if kept:
+        city.start_again_on(offering(service, tmp_path / "kept", kept))
+    standing = kept or SHIPPED
     database = city.delivered(service, plan="own_small", database_name="dibao")
     way, ask_it = Access.shown(city.shown(database), tmp_path), ASK[service]
     ask_it(way, ROWS[service])
@@ -152,11 +158,11 @@ def test_an_upgrade_that_fails_goes_back_with_the_data(
     city.operate(database, "set_parameters", **settings.form)
     before, after = (text.replace("SERVICE", service) for text in MISSING_IMAGE)
     city.start_again_on(offering(service, tmp_path, "", (before, after)))
-    state, reason = upgraded(city, SHIPPED, NEXT, service)
+    state, reason = upgraded(city, standing, NEXT, service)
     assert state == "stopped"
     assert f"the node has no image lab.local/{service}:99" in reason
     assert ask_it(way, COUNT) == [(1000,)]
     assert settings.ask(way, settings.shown) == [settings.seen]
-    assert server_pod(city, database).metadata.labels[VERSION_LABEL] == SHIPPED
+    assert server_pod(city, database).metadata.labels[VERSION_LABEL] == standing
     resource = city.resource(database)
-    assert (resource.service_version, resource.state) == (SHIPPED, "active")
+    assert (resource.service_version, resource.state) == (standing, "active")

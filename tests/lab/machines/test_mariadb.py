@@ -21,6 +21,7 @@ from tests.lab import dedicated, engine_clients
 from tests.lab.cloud import Department
 from tests.lab.engine_clients import MARIADB, Access
 from tests.lab.holders import SETTINGS, Holders, assert_equipped, equip
+from tests.lab.servers import backed_engines
 
 pytestmark = pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
 
@@ -39,6 +40,9 @@ class Database:
 
     def access(self) -> Access:
         return Access.shown(dedicated.shown(self.city, self.id), self.folder)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        return engine_clients.ask(self.access(), query)
 
     def ask(self, query: str, access: Access | None = None) -> Any:
         rows = engine_clients.ask(access or self.access(), query)
@@ -160,10 +164,18 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
         fresh.ask(total)
     assert_equipped(holders)
 
+    assert city.ticks.archive_logs() == 2, "each on its own machine"
+    moment = backed_engines.MARIADB.now(database.rows)
     database.ask("DELETE FROM household")
+    assert city.ticks.archive_logs() == 2
     dedicated.restore_in_place(city, database.id, number)
     assert database.ask(total) == before
     assert_equipped(holders)
+    then = dedicated.back_up_moment(city, database.id, moment)
+    database.ask("UPDATE household SET note = 'lost'")
+    assert city.ticks.archive_logs() == 2, "the restore is in the same chain"
+    dedicated.restore_in_place(city, fresh.id, then)
+    assert fresh.ask(total) == before, "what was there at the moment, on the other machine"
     dedicated.end_with_a_last_backup(city, fresh.id)
 
     asked = dedicated.order(city, "mariadb", clone_of=city.resource(database.id).number)

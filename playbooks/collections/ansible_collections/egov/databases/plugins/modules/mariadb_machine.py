@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.egov.databases.plugins.module_utils import machines
+from ansible_collections.egov.databases.plugins.module_utils import binary_log, machines
 
 DOCUMENTATION = r"""
 ---
@@ -40,6 +40,10 @@ options:
     description: Connections, the platform's own few included.
     type: int
     required: true
+  log_gib:
+    description: What its binary log may take of the system disk; 0 for no log.
+    type: int
+    default: 0
   settings:
     description: An option file that the configuration includes, read at the next start; another one starts nothing again.
     type: str
@@ -81,6 +85,8 @@ done:
 PROGRAM = Path("/usr/sbin/mariadbd")
 SHARE = Path("/usr/share/mysql")
 RUN = Path("/run/mariadb")
+#: Not on the volume: a full one shall refuse what it has no room for, which a log on it cannot.
+LOG = Path("/var/lib/mariadb-log")
 SOCKET = RUN / "mariadb.sock"
 #: With which every MariaDB greets whoever connects.
 PROTOCOL_VERSION = 10
@@ -106,7 +112,7 @@ performance-schema = OFF
 local-infile = OFF
 # What clients do wrong is not noted: nobody turns this log over but a start.
 log-warnings = 1
-# What its department has set. It comes last, so that it holds.
+{log}# What its department has set. It comes last, so that it holds.
 !include {home}/settings.cnf
 """
 
@@ -147,13 +153,19 @@ class MariaDB(machines.Machine):
         temporary = self.home / "tmp"
         temporary.mkdir(mode=0o700, exist_ok=True)
         shutil.chown(temporary, self.user, self.user)
+        log_gib, bound = self.wanted["log_gib"], self.home / "log-bound.sql"
         configuration = CONFIGURATION.format(
             home=self.home,
             socket=SOCKET,
             run=RUN,
             port=self.wanted["port"],
             max_connections=self.wanted["max_connections"],
+            log=binary_log.options(str(LOG), log_gib, str(bound)) if log_gib else "",
         )
+        if log_gib:
+            LOG.mkdir(mode=0o700, exist_ok=True)
+            shutil.chown(LOG, self.user, self.user)
+            self.write(bound, binary_log.bound_of(self.wanted["admin_user"]), 0o644)
         # Before what includes it. A server that runs has been told what is new in it, or is now.
         self.write(self.home / "settings.cnf", self.wanted["settings"], 0o644)
         self.write_certificate()
@@ -203,6 +215,7 @@ def main() -> None:
         **machines.OPTIONS,
         "port": {"type": "int", "default": 3306},
         "admin_user": {"type": "str", "required": True},
+        "log_gib": {"type": "int", "default": 0},
         "settings": {"type": "str", "default": ""},
     }
     module = AnsibleModule(argument_spec=options)

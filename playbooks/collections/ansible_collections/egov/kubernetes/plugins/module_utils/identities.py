@@ -10,6 +10,18 @@ from typing import Any
 BACKDATED = timedelta(minutes=5)
 
 
+#: What of a certificate's days may be left until another is drawn.
+LEFT_SHARE = 3
+
+
+def is_near_its_end(certificate: bytes, days: int) -> bool:
+    """Whether a third or less is left of the days that such a certificate, PEM, holds."""
+    from cryptography import x509
+
+    ends_at = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
+    return ends_at - datetime.now(UTC) <= timedelta(days=days) / LEFT_SHARE
+
+
 def made_identity(
     authority: tuple[bytes, bytes], dns: str, address: str, days: int
 ) -> tuple[str, str]:

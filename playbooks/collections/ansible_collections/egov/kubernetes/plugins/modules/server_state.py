@@ -9,7 +9,8 @@ short_description: Read what there is of a server, and draw its secrets at the f
 description:
   - One call for what several modules would read one after the other, each with a second of its own start.
   - With C(draws), the Secret of the server's name is made where there is none, with the administrator's password, a key and
-    a certificate by the given authority. One that is there is never changed.
+    a certificate by the given authority. A password that is there is never changed; key and certificate are drawn anew where a
+    third of C(days) or less is left, and the server has them from its next start on.
   - The result holds the password, so a task that calls it has C(no_log).
 author: Government cloud platform team
 options:
@@ -40,6 +41,7 @@ EXAMPLES = r"""
 RETURN = r"""
 password: {description: The administrator's; empty if there is no Secret., type: str, returned: success}
 storage_gib: {description: What the volume has; 0 for none., type: int, returned: success}
+log_gib: {description: What the volume of its log has, whose claim's name ends with C(-log); 0 for none., type: int, returned: success}
 node_ports: {description: Of its Service, by name., type: dict, returned: success}
 sleeps: {description: Whether it is suspended, also where a backup has woken it and was ended half-way., type: bool, returned: success}
 """
@@ -52,7 +54,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.egov.kubernetes.plugins.module_utils.identities import made_identity
+from ansible_collections.egov.kubernetes.plugins.module_utils.identities import (
+    is_near_its_end,
+    made_identity,
+)
 from ansible_collections.egov.kubernetes.plugins.module_utils.reach import (
     UnreachableError,
     node_ports_of,
@@ -77,13 +82,22 @@ class State:
     def password(self) -> str:
         """Drawn first where that is asked for and there is none."""
         found = self._read(self._core.read_namespaced_secret)
-        if found is None and self._values["draws"]:
-            self._draw()
-            found = self._read(self._core.read_namespaced_secret)
+        if self._values["draws"]:
+            if found is None:
+                self._draw()
+                found = self._read(self._core.read_namespaced_secret)
+            elif is_near_its_end(base64.b64decode(found.data["tls.crt"]), self._values["days"]):
+                self._draw_identity()
         return base64.b64decode(found.data["password"]).decode("ascii") if found else ""
 
     def storage_gib(self) -> int:
-        claim = self._read(self._core.read_namespaced_persistent_volume_claim)
+        return self._claimed_gib(self._name)
+
+    def log_gib(self) -> int:
+        return self._claimed_gib(f"{self._name}-log")
+
+    def _claimed_gib(self, name: str) -> int:
+        claim = self._read(self._core.read_namespaced_persistent_volume_claim, name)
         return int(claim.spec.resources.requests["storage"].removesuffix("Gi")) if claim else 0
 
     def node_ports(self) -> dict[str, int]:
@@ -95,29 +109,37 @@ class State:
             return False
         return not declared.spec.replicas or WOKEN in (declared.metadata.annotations or {})
 
-    def _read(self, read: Any) -> Any:
+    def _read(self, read: Any, name: str = "") -> Any:
         from kubernetes.client.exceptions import ApiException
 
         try:
-            return read(self._name, self._namespace)
+            return read(name or self._name, self._namespace)
         except ApiException as error:
             if error.status != NOT_FOUND:
                 raise
             return None
 
-    def _draw(self) -> None:
-        from kubernetes.client.exceptions import ApiException
-
+    def _identity(self) -> dict[str, str]:
         values = self._values
         authority = (Path(values["ca_file"]).read_bytes(), Path(values["ca_key_file"]).read_bytes())
         key, certificate = made_identity(
             authority, values["dns"], values["address"], values["days"]
         )
+        return {"tls.key": key, "tls.crt": certificate}
+
+    def _draw_identity(self) -> None:
+        body = {"stringData": self._identity()}
+        self._core.patch_namespaced_secret(self._name, self._namespace, body)
+        self.has_changed = True
+
+    def _draw(self) -> None:
+        from kubernetes.client.exceptions import ApiException
+
         letters = string.ascii_letters + string.digits
         password = "".join(secrets.choice(letters) for _ in range(PASSWORD_LENGTH))
         body = {
-            "metadata": {"name": self._name, "labels": values["labels"]},
-            "stringData": {"password": password, "tls.key": key, "tls.crt": certificate},
+            "metadata": {"name": self._name, "labels": self._values["labels"]},
+            "stringData": {"password": password, **self._identity()},
         }
         try:
             self._core.create_namespaced_secret(self._namespace, body)
@@ -161,6 +183,7 @@ def main() -> None:
         changed=state.has_changed,
         password=password,
         storage_gib=storage_gib,
+        log_gib=state.log_gib(),
         node_ports=ports,
         sleeps=state.sleeps(),
     )
