@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,9 +28,10 @@ def probe(state: Path, environment: Mapping[str, str]) -> str:
     missing = [name for name in NEEDED_CGROUPS if not _has_controller(name)]
     if missing:
         return f"no cgroups for {', '.join(missing)} in {cgroups.ROOT}"
+    tried = f"lab-kubernetes-probe-{os.getpid()}"  # another copy may be trying as well
     try:
-        cgroups.make("lab-kubernetes-probe")
-        cgroups.remove("lab-kubernetes-probe")
+        cgroups.make(tried)
+        cgroups.remove(tried)
         run([*_namespaces(), "true"], env=environment)
     except (LabError, OSError) as error:
         return f"this machine allows no namespaces and cgroups of our own: {error}"

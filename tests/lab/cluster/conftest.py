@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.pods import Lab
+from tests.lab.pods import Lab, free_ranges
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if os.geteuid() != 0:
         pytest.fail("a node needs root: run these tests as root, or leave them out")
-    lab = Lab(tmp_path_factory.mktemp("lab"))
+    real = {"LAB_KUBERNETES__PODS": "real"}
+    lab = Lab(tmp_path_factory.mktemp("lab"), overrides=free_ranges() | real)
     try:
         lab.must("start")
         yield lab
