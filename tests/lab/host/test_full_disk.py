@@ -78,6 +78,16 @@ def server_on_a_small_disk(filling: Filling, folder: Path) -> Iterator[SharedSer
         server.clean()
 
 
+@contextmanager
+def city_of(server: SharedServer, folder: Path) -> Iterator[SharedCity]:
+    limits = {"job_timeout_seconds": RUN_SECONDS, "job_attempts_max": 1}
+    city = make_shared_city(folder, server.inventory, **limits)
+    try:
+        yield city
+    finally:
+        end_live_city(city)
+
+
 def run(*words: str | Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
@@ -92,9 +102,10 @@ def test_a_shared_server_whose_disk_fills_loses_nothing_and_goes_on_when_it_has_
     filling: Filling, tmp_path: Path
 ) -> None:
     service = filling.engine.service
-    with server_on_a_small_disk(filling, tmp_path) as server:
-        limits = {"job_timeout_seconds": RUN_SECONDS, "job_attempts_max": 1}
-        city = make_shared_city(tmp_path / "city", server.inventory, **limits)
+    with (
+        server_on_a_small_disk(filling, tmp_path) as server,
+        city_of(server, tmp_path / "city") as city,
+    ):
         mine = city.fulfilled(order(city, service=service))
         theirs = city.fulfilled(order(city, "zhaoguodong", service))
         way = Access.shown(shown(city, mine), tmp_path)
@@ -128,7 +139,6 @@ def test_a_shared_server_whose_disk_fills_loses_nothing_and_goes_on_when_it_has_
         city.retire_all(service)
         city.idle()
         city.assert_nothing_is_left()
-        end_live_city(city)
 
 
 def said(city: SharedCity) -> Job | None:
