@@ -95,6 +95,20 @@ def test_a_mariadb_keeps_a_log_where_it_is_archived_and_starts_again_for_it(
     assert included
 
 
+def test_a_system_disk_without_room_for_the_log_is_told_of(
+    module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_json(msg: str, **_: Any) -> None:
+        raise AssertionError(msg)
+
+    monkeypatch.setattr(mariadb_machine, "LOG", tmp_path / "log")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=64 << 20))
+    module.fail_json = fail_json
+    with pytest.raises(AssertionError, match="64 MiB free; the binary log may take 2048 MiB"):
+        mariadb_machine.MariaDB(module).make_log_folder(4)
+    assert not (tmp_path / "log").exists()
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_a_server_starts_with_memory_of_its_machine_on_its_volume(
     kind: type[machines.Machine], module: Any

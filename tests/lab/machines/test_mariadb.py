@@ -180,7 +180,7 @@ def test_it_is_backed_up_restored_on_another_machine_exchanged_and_proven(
 
     asked = dedicated.order(city, "mariadb", clone_of=city.resource(database.id).number)
     copy = Database(city, city.fulfilled(asked), tmp_path)
-    assert copy.ask(total) == before
+    assert copy.ask(total) == database.ask(total) != before
     dedicated.end_with_a_last_backup(city, copy.id)
 
 

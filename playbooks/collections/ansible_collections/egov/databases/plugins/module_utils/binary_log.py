@@ -64,6 +64,11 @@ def options(folder: str, disk_gib: int, bound: str) -> str:
     )
 
 
+def longest_bytes(disk_gib: int) -> int:
+    """More than the files kept ever have together: half of the disk."""
+    return disk_gib * 2**30 // 2
+
+
 def bound_of(admin: str) -> str:
     """What a server begins with, and does each second from then on in the name of `admin`, who is
     its administrator: whatever of its log is older than the files kept goes, archived or not."""

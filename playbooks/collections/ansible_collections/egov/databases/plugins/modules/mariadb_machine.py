@@ -163,13 +163,22 @@ class MariaDB(machines.Machine):
             log=binary_log.options(str(LOG), log_gib, str(bound)) if log_gib else "",
         )
         if log_gib:
-            LOG.mkdir(mode=0o700, exist_ok=True)
-            shutil.chown(LOG, self.user, self.user)
+            self.make_log_folder(log_gib)
             self.write(bound, binary_log.bound_of(self.wanted["admin_user"]), 0o644)
         # Before what includes it. A server that runs has been told what is new in it, or is now.
         self.write(self.home / "settings.cnf", self.wanted["settings"], 0o644)
         self.write_certificate()
         return self.write(self.home / "my.cnf", configuration, 0o644)
+
+    def make_log_folder(self, log_gib: int) -> None:
+        if not LOG.exists():
+            needed, free = binary_log.longest_bytes(log_gib), shutil.disk_usage(LOG.parent).free
+            if free < needed:
+                self.fail(
+                    f"the system disk has {free >> 20} MiB free; the binary log may take {needed >> 20} MiB"
+                )
+        LOG.mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(LOG, self.user, self.user)
 
     def fill(self, draft: Path) -> None:
         tables = [(SHARE / name).read_text(encoding="utf-8") for name in SYSTEM_TABLES]
