@@ -285,6 +285,26 @@ def test_a_copy_that_the_server_ends_is_whole_at_the_next_try_and_nothing_is_lef
     drop(mariadb, [into], [])
 
 
+def statuses(server: MariaServer, database: str) -> dict[str, str]:
+    query = "SELECT EVENT_NAME, STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = %s"
+    with server.connect() as session:
+        return dict(session.run(query, database))  # type: ignore[arg-type]
+
+
+def test_events_sleep_in_a_copy_until_it_takes_its_place(mariadb: MariaServer) -> None:
+    with as_department(mariadb, LEFT).connect(LEFT.database) as session:
+        session.run(
+            "CREATE EVENT often ON SCHEDULE EVERY 1 SECOND DO INSERT INTO mine SELECT UUID()"
+        )
+        session.run("CREATE EVENT `some day` ON SCHEDULE EVERY 1 DAY DISABLE DO SELECT 1")
+    into = f"{RIGHT.database}_restoring"
+    copying = (LEFT.database, mariadb, RIGHT.database, into, RIGHT.account, PASSWORD)
+    assert mariadb_clones.clone(mariadb, *copying).different == []
+    assert statuses(mariadb, into) == {"often": "SLAVESIDE_DISABLED", "some day": "DISABLED"}
+    assert mariadb_exchanges.take_place(mariadb, RIGHT, into, "J-1")
+    assert statuses(mariadb, RIGHT.database) == {"often": "ENABLED", "some day": "DISABLED"}
+
+
 def test_a_backup_counts_what_it_dumps_while_others_write(
     mariadb: MariaServer, tmp_path: Path
 ) -> None:

@@ -2,7 +2,8 @@
 
 Tables and sequences are renamed in one statement. Views, triggers, routines and events cannot be: they are written down
 in a table of the new database, dropped, and made there again, in the name of an account that may use it. Ended anywhere, the
-next try goes on: what is written down is there until all of it is made. Nobody but us gets in meanwhile.
+next try goes on: what is written down is there until all of it is made. Nobody but us gets in meanwhile. Events that slept since
+they were restored wake.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ _NAME = r"`(?:[^`]|``)*`"
 #: The beginning of a definition as the server itself writes it.
 HEADER = re.compile(
     rf"^CREATE (?P<how>(?:ALGORITHM=\w+ )?)(?:DEFINER={_NAME}@{_NAME} )?", re.IGNORECASE
+)
+#: What a restored event sleeps by, in a definition as the server itself writes it.
+ASLEEP = re.compile(
+    rf"^(CREATE (?:DEFINER={_NAME}@{_NAME} )?EVENT {_NAME} ON SCHEDULE (?:(?! ON COMPLETION ).)*? ON COMPLETION "
+    r"(?:NOT )?PRESERVE )DISABLE ON SLAVE\b",
+    re.IGNORECASE,
 )
 DEFAULTS = """
 SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS
@@ -173,7 +180,8 @@ def _make(
     session: Session, definer: str, _kind: str, text: str, mode: str, collation: str, zone: str
 ) -> None:
     header = f"CREATE OR REPLACE {_how(text)}DEFINER={account(definer)} "
-    definition = HEADER.sub(lambda _: header, text, count=1)
+    woken = ASLEEP.sub(r"\1ENABLE", text, count=1)
+    definition = HEADER.sub(lambda _: header, woken, count=1)
     session.run(
         "SET SESSION sql_mode = %s, collation_connection = %s, time_zone = %s",
         mode,

@@ -1,7 +1,8 @@
 """Restoring an archive into a MariaDB database made for it, as an account that may do nothing else.
 
 Views, triggers and routines run in the name of whoever made them. Here that is the loading account, so the name that the
-dump has for it is left out; so is the name of the database, which is another one now.
+dump has for it is left out; so is the name of the database, which is another one now. Events sleep until what was restored
+takes its place: they would change what is to be compared.
 """
 
 from __future__ import annotations
@@ -36,12 +37,19 @@ OF_SOMEBODY = re.compile(
     + _NAME
     + rb" ?"
 )
+#: One that is to run, without its maker. What follows on its line is its department's.
+AWAKE = re.compile(
+    rb"^(/\*!50106 CREATE\*/ (?:/\*!50117 \*/ )?/\*!50106 EVENT "
+    + _NAME
+    + rb" ON SCHEDULE (?:(?! ON COMPLETION ).)*? ON COMPLETION (?:NOT )?PRESERVE )ENABLE\b"
+)
+AN_EVENT = b"/*!50106 CREATE*/"
 #: Lines that may name the database before what is in it: a column whose default is a sequence, what a view shows.
 IN_A_TABLE, A_VIEW = b"  `", b"/*!50001 VIEW `"
 
 
 class Anonymous:
-    """Passes a dump on line by line, without who made what and without the name of its database."""
+    """Passes a dump on line by line, without who made what and without the name of its database, its events asleep."""
 
     def __init__(self, into: IO[bytes], database: str) -> None:
         self._into, self._rest = into, b""
@@ -64,7 +72,9 @@ class Anonymous:
         if line.startswith((IN_A_TABLE, A_VIEW)):
             return line.replace(self._prefix, b"")
         if line.startswith((b"CREATE DEFINER", b"/*!50")):
-            return OF_SOMEBODY.sub(rb"\1", line, count=1)
+            line = OF_SOMEBODY.sub(rb"\1", line, count=1)
+        if line.startswith(AN_EVENT):
+            line = AWAKE.sub(rb"\1DISABLE ON SLAVE", line, count=1)
         return line
 
 
