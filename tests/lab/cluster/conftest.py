@@ -9,6 +9,14 @@ import pytest
 
 from tests.lab.pods import Lab, free_ranges
 
+#: A worker does a whole file, so those that take longest come first.
+LONGEST_FIRST = ("test_backups.py", "test_engines.py", "test_webapp.py", "test_services.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
