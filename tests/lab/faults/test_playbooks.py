@@ -81,6 +81,14 @@ class Department:
             if server.metadata["egov_resource_id"] == resource_id
         ]
 
+    def floating_addresses(self, server_id: str) -> list[str]:
+        """As Neutron knows them: what Nova shows of them is a copy that may be a minute old."""
+        return [
+            address.floating_ip_address
+            for port in self.tenant.network.ports(device_id=server_id)
+            for address in self.tenant.network.ips(port_id=port.id)
+        ]
+
     def status(self, resource_id: str) -> str:
         """The server's status; empty where there is none yet."""
         return "".join(server.status for server in self.servers(resource_id))
@@ -187,8 +195,7 @@ def test_an_order_cut_short_is_finished_by_the_next_run(
     (server,) = department.servers(resource_id)
     assert server.status == "ACTIVE"
     assert len(server.attached_volumes) == 1
-    kinds = [a["OS-EXT-IPS:type"] for a in server.addresses[department.project]]
-    assert sorted(kinds) == ["fixed", "floating"]
+    assert len(department.floating_addresses(server.id)) == 1
 
 
 def test_a_resize_cut_short_is_finished_by_the_next_run(
