@@ -10,8 +10,8 @@ import pytest
 from controlplane.config import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
-from ansible_collections.egov.kubernetes.plugins.module_utils import applications
-from ansible_collections.egov.kubernetes.plugins.modules import archive_parts
+from ansible_collections.egov.kubernetes.plugins.action import archive_parts
+from ansible_collections.egov.kubernetes.plugins.plugin_utils import applications
 
 REVISION = {applications.REVISION: "2"}
 

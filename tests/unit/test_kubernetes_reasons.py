@@ -11,7 +11,7 @@ import pytest
 from controlplane.config import CHECKOUT
 
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
-from ansible_collections.egov.kubernetes.plugins.module_utils import reasons
+from ansible_collections.egov.kubernetes.plugins.plugin_utils import reasons
 
 
 def pod(reason: str = "", last: dict[str, Any] | None = None, **waiting: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cryptography import x509
@@ -21,7 +22,12 @@ from controlplane.config import CHECKOUT
 from lab.services import authority
 
 sys.path.insert(0, str(CHECKOUT / "playbooks" / "collections"))
-from ansible_collections.egov.kubernetes.plugins.module_utils import declared, identities, reach
+from ansible_collections.egov.kubernetes.plugins.plugin_utils import (
+    cluster,
+    declared,
+    identities,
+    reach,
+)
 
 DNS, ADDRESS = "redis-1a2b3c.egov-water-internet.svc", "127.0.0.1"
 
@@ -110,10 +116,28 @@ TEMPLATES = CHECKOUT / "playbooks" / "roles" / "kubernetes_server" / "templates"
 def test_every_kind_of_a_server_can_be_declared() -> None:
     text = (TEMPLATES / "server.yml.j2").read_text(encoding="utf-8")
     kinds = set(re.findall(r"^kind: (\w+)$", text, re.MULTILINE))
-    assert kinds == set(declared.KINDS)
-    for group, noun in declared.KINDS.values():
-        for verb in ("read", "patch"):
-            assert hasattr(getattr(client, group), f"{verb}_namespaced_{noun}")
+    assert kinds <= cluster.KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", sorted(cluster.KINDS))
+def test_each_kind_is_addressed_as_the_client_s_own_classes_do(kind: str) -> None:
+    group, noun = cluster.KINDS[kind][0], re.sub(r"(?<!^)(?=[A-Z])", "_", kind).lower()
+    classes = {
+        "api/v1": client.CoreV1Api,
+        "apis/apps/v1": client.AppsV1Api,
+        "apis/networking.k8s.io/v1": client.NetworkingV1Api,
+    }
+    asked = []
+
+    class Asked(client.ApiClient):
+        def call_api(self, method: str, url: str, *_: object, **__: object) -> NoReturn:
+            asked.append((method, url))
+            raise ConnectionError
+
+    typed = classes[group](Asked(client.Configuration(host="")))
+    with pytest.raises(ConnectionError):
+        getattr(typed, f"read_namespaced_{noun}")("redis-1a2b3c", "egov-water")
+    assert asked == [("GET", cluster.address(kind, "egov-water", "redis-1a2b3c"))]
 
 
 @pytest.mark.parametrize(
@@ -124,15 +148,16 @@ def test_every_kind_of_a_server_can_be_declared() -> None:
         (None, "Unprocessable"),
     ],
 )
-def test_what_the_api_server_refuses_is_told_in_its_words(
-    monkeypatch: pytest.MonkeyPatch, body: str | None, words: str
-) -> None:
-    def refuses(*_: object, **__: object) -> None:
-        error = ApiException(status=422, reason="Unprocessable")
-        error.body = body
-        raise error
+def test_what_the_api_server_refuses_is_told_in_its_words(body: str | None, words: str) -> None:
+    class Refusing(cluster.Namespace):
+        def __init__(self) -> None:
+            """Of no cluster."""
 
-    monkeypatch.setattr(client.CoreV1Api, "read_namespaced_config_map", refuses)
+        def find(self, *_: str) -> NoReturn:
+            error = ApiException(status=422, reason="Unprocessable")
+            error.body = body
+            raise error
+
     text = "kind: ConfigMap\nmetadata: {name: redis-1a2b3c, namespace: water}"
     with pytest.raises(declared.RefusedError, match=f"ConfigMap redis-1a2b3c: {words}"):
-        declared.apply(client.ApiClient(), text)
+        declared.apply(Refusing(), text)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Any
+
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Namespace
 
 POLL_S = 0.2
 CONNECT_TIMEOUT_S = 2
@@ -14,17 +15,10 @@ class UnreachableError(Exception):
     """The text names the port that nobody answers on."""
 
 
-def node_ports_of(core: Any, name: str, namespace: str) -> dict[str, int]:
+def node_ports_of(namespace: Namespace, name: str) -> dict[str, int]:
     """By the names that the Service gives them; nothing where there is none."""
-    from kubernetes.client.exceptions import ApiException
-
-    try:
-        service = core.read_namespaced_service(name, namespace)
-    except ApiException as error:
-        if error.status != 404:
-            raise
-        return {}
-    return {port.name: port.node_port for port in service.spec.ports}
+    service = namespace.find("Service", name)
+    return {p["name"]: p["nodePort"] for p in service["spec"]["ports"]} if service else {}
 
 
 def wait_for_ports(address: str, ports: dict[str, int], timeout_s: float) -> None:

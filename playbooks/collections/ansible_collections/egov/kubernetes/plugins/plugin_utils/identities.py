@@ -6,18 +6,18 @@ import ipaddress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
 #: Clocks of clients that are behind ours take it too.
 BACKDATED = timedelta(minutes=5)
-
-
 #: What of a certificate's days may be left until another is drawn.
 LEFT_SHARE = 3
 
 
 def is_near_its_end(certificate: bytes, days: int) -> bool:
     """Whether a third or less is left of the days that such a certificate, PEM, holds."""
-    from cryptography import x509
-
     ends_at = x509.load_pem_x509_certificate(certificate).not_valid_after_utc
     return ends_at - datetime.now(UTC) <= timedelta(days=days) / LEFT_SHARE
 
@@ -26,10 +26,6 @@ def made_identity(
     authority: tuple[bytes, bytes], dns: str, address: str, days: int
 ) -> tuple[str, str]:
     """A fresh key and its certificate as PEM; `authority` is the CA's certificate and key."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
     issuer = x509.load_pem_x509_certificate(authority[0])
     signs: Any = serialization.load_pem_private_key(authority[1], None)
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
