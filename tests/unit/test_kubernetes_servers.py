@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from cryptography import x509
@@ -158,6 +158,21 @@ def test_what_the_api_server_refuses_is_told_in_its_words(body: str | None, word
             error.body = body
             raise error
 
-    text = "kind: ConfigMap\nmetadata: {name: redis-1a2b3c, namespace: water}"
+    declares = {"kind": "ConfigMap", "metadata": {"name": "redis-1a2b3c"}}
     with pytest.raises(declared.RefusedError, match=f"ConfigMap redis-1a2b3c: {words}"):
-        declared.apply(Refusing(), text)
+        declared.apply(Refusing(), [declares])
+
+
+@pytest.mark.parametrize(
+    ("definition", "kinds"),
+    [
+        ("---\nkind: Service\n---\n---\nkind: Secret\n", ["Service", "Secret"]),
+        ("", []),
+        ({"kind": "Secret"}, ["Secret"]),
+        ([{"kind": "Service"}, {"kind": "Secret"}], ["Service", "Secret"]),
+    ],
+)
+def test_objects_are_declared_as_text_as_one_or_as_several(
+    definition: Any, kinds: list[str]
+) -> None:
+    assert [document["kind"] for document in declared.documents_of(definition)] == kinds

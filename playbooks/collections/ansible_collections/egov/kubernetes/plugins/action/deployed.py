@@ -20,6 +20,12 @@ from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action imp
     ClusterAction,
     FailedError,
 )
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.declared import (
+    RefusedError,
+    apply,
+    documents_of,
+)
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.reach import node_ports_of
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.reasons import (
     is_ready,
     refusal_of,
@@ -35,17 +41,24 @@ LOG_LINES, LOG_BYTES = 80, 16384
 class ActionModule(ClusterAction):
     ARGUMENTS: ClassVar[Json] = {
         **ClusterAction.ARGUMENTS,
+        "definition": {"type": "str", "default": ""},
         "scale_to": {"type": "int"},
         "timeout_s": {"type": "int", "default": 90},
         "patience_s": {"type": "int", "default": 20},
     }
 
     def act(self, namespace: Namespace, wanted: Json) -> Json:
-        deployment = Deployment(namespace, wanted["name"])
-        if wanted["scale_to"] is not None and not deployment.scale(wanted["scale_to"]):
-            return {"changed": False}
+        deployment, name = Deployment(namespace, wanted["name"]), wanted["name"]
+        try:
+            has_changed = apply(namespace, documents_of(wanted["definition"]))
+        except RefusedError as reason:
+            raise FailedError(str(reason)) from None
+        if wanted["scale_to"] is not None:
+            if not deployment.scale(wanted["scale_to"]):
+                return {"changed": False}
+            has_changed = True
         deployment.wait(wanted["timeout_s"], wanted["patience_s"])
-        return {"changed": wanted["scale_to"] is not None}
+        return {"changed": has_changed, "node_ports": node_ports_of(namespace, name)}
 
 
 class Deployment:

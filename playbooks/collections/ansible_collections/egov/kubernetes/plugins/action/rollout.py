@@ -11,7 +11,11 @@ from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action imp
     ClusterAction,
     FailedError,
 )
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.declared import RefusedError, apply
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.declared import (
+    RefusedError,
+    apply,
+    documents_of,
+)
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.reach import (
     UnreachableError,
     node_ports_of,
@@ -42,7 +46,7 @@ class ActionModule(ClusterAction):
     def act(self, namespace: Namespace, wanted: Json) -> Json:
         rollout, ports = Rollout(namespace, wanted["name"]), {}
         try:
-            rollout.has_changed = apply(namespace, wanted["definition"])
+            rollout.has_changed = apply(namespace, documents_of(wanted["definition"]))
             pod = rollout.wait(wanted["timeout_s"], wanted["patience_s"])
             if pod and wanted["reachable_at"]:
                 ports = node_ports_of(namespace, wanted["name"])

@@ -37,6 +37,8 @@ KINDS = {
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
 }
 
+WORKLOADS = ("Deployment", "StatefulSet")
+
 
 class Namespace:
     """One namespace of the cluster that `context` of the run's kubeconfig names.
@@ -95,7 +97,9 @@ class Namespace:
         return self._json("PATCH", where, query, document, sends=APPLY)
 
     def delete(self, kind: str, name: str) -> None:
-        self._json("DELETE", address(kind, self.name, name))
+        """One that makes pods is gone when they are."""
+        body = {"propagationPolicy": "Foreground"} if kind in WORKLOADS else None
+        self._json("DELETE", address(kind, self.name, name), body=body)
 
     def log(self, pod: str, container: str, *, lines: int, limit_bytes: int) -> str:
         """The end of what a container wrote before it last ended."""
