@@ -47,7 +47,7 @@ lab-clean: setup ## take the lab back: the host as it was before, with a list of
 test: setup-dev ## lint and every test, on real parts
 	@$(PY) -m lab.testing
 
-test-more: setup-dev ## what is too long for every change: every page in both languages, machines after their first day, a cloud that fails, what the lab does to its host (PART=pages, day_two, faults: no root needed; host)
+test-more: setup-dev ## what is too long for every change: every page in both languages, machines after their first day, a cloud that fails, the lab's own clouds and servers, what the lab does to its host (PART=pages, day_two, faults, embedded: no root needed; host)
 	@$(PY) -m lab.testing more $(if $(PART),--part $(PART))
 
 test-lab: setup-dev ## every service in every place where it can stand, by real clients (PART=servers: no root needed; cluster, machines: packages are installed and taken back; BRIEF=1: servers and cluster in short)

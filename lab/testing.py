@@ -47,8 +47,8 @@ CARELESS = tuple(
 )
 
 #: What is too long for every change: every page as everybody sees it, machines after their first
-#: day, a cloud that fails, and (root) what the lab does to its host.
-MORE = ("pages", "day_two", "faults", "host")
+#: day, a cloud that fails, the lab's own clouds and servers, and (root) what it does to its host.
+MORE = ("pages", "day_two", "faults", "embedded", "host")
 #: Every service in every place where it can stand; in the cluster and on machines it takes root.
 LAB = ("servers", "cluster", "machines")
 BRIEF = ("servers", "cluster")
@@ -126,6 +126,7 @@ def steps_of(parts: Sequence[str]) -> list[Step]:
         "pages": Step("", (*pages, *SIDE_BY_SIDE), _browser),
         "day_two": Step("", (*PYTEST, *SIDE_BY_SIDE, "tests/lab/day_two"), _openstack),
         "faults": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/faults"), _cloud_and_database),
+        "embedded": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/embedded")),
         # They compare the machine before and after, and must be alone on it.
         "host": Step("", (*PYTEST, "tests/lab/host"), _programs_of_kubernetes),
         "servers": Step("", (*PYTEST, *FILES_SIDE_BY_SIDE, "tests/lab/servers")),

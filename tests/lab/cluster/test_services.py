@@ -131,6 +131,7 @@ def test_a_build_whose_image_is_missing_says_so_and_leaves_nothing(
     request = city.ended(city.ask("postgresql", plan="own_small", database_name="dibao"))
     assert request.state == RequestState.FAILED
     assert request.resource_id is not None
+    city.idle()  # what it had goes while the quota is still reached
     said = city.job_of(request.resource_id, "provision").error
     assert "the node has no image lab.local/postgres:51" in said
     city.idle()
@@ -154,6 +155,7 @@ def test_a_quota_reached_in_the_cluster_and_not_with_us_says_so(
     request = city.ended(city.ask("postgresql", plan="own_small", database_name="dibao"))
     assert request.state == RequestState.FAILED
     assert request.resource_id is not None
+    city.idle()  # what it had goes while the quota is still reached
     said = city.job_of(request.resource_id, "provision").error
     assert "the namespace's quota is too small: exceeded quota: egov" in said
     assert "limits.cpu" in said

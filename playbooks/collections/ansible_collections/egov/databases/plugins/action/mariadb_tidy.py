@@ -1,4 +1,4 @@
-"""What a restore, a drill or a backup left; the options stand in modules/mariadb_tidy.py."""
+"""What a resource had, or an interrupted run left; the options stand in modules/mariadb_tidy.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ class ActionModule(MariaDBAction):
     ARGUMENTS: ClassVar[Json] = {
         "databases": {"type": "list", "elements": "str", "default": []},
         "accounts": {"type": "list", "elements": "str", "default": []},
+        "accounts_like": {"type": "str", "default": ""},
     }
 
     def act(self, server: MariaServer, wanted: Json, given: Mapping[str, Any]) -> tuple[bool, Json]:  # noqa: ARG002
-        return drop(server, wanted["databases"], wanted["accounts"]), {}
+        changed = drop(server, wanted["databases"], wanted["accounts"], wanted["accounts_like"])
+        return changed, {}

@@ -1,4 +1,4 @@
-"""What a restore or a drill left; the options stand in modules/postgresql_tidy.py."""
+"""What a resource had, or an interrupted run left; the options stand in modules/postgresql_tidy.py."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: mariadb_tidy
-short_description: Removes databases and accounts of interrupted runs
+short_description: Removes databases and accounts
 description:
   - Drops what is there of them, and is content where nothing is.
   - The server is that of the host's C(service_) variables; archive, key and passwords are those of C(controlplane).
@@ -21,11 +21,15 @@ options:
     type: list
     elements: str
     default: []
+  accounts_like:
+    description: Accounts whose name is like this pattern of SQL are dropped too.
+    type: str
+    default: ""
 author: Government cloud platform team
 """
 
 EXAMPLES = r"""
-- name: Removes databases and accounts of interrupted runs
+- name: Removes what an interrupted restore left
   egov.databases.mariadb_tidy:
     databases: [dibao_1f0e7c_restoring]
 """

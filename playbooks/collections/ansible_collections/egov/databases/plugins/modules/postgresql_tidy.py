@@ -6,7 +6,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: postgresql_tidy
-short_description: Removes databases and roles of interrupted runs
+short_description: Removes databases and roles
 description:
   - Drops what is there of them, and is content where nothing is.
   - The server is that of the host's C(service_) variables; archive, key and passwords are those of C(controlplane).
@@ -29,7 +29,7 @@ author: Government cloud platform team
 """
 
 EXAMPLES = r"""
-- name: Removes databases and roles of interrupted runs
+- name: Removes what an interrupted restore left
   egov.databases.postgresql_tidy:
     databases: [dibao_1f0e7c_restoring]
 """

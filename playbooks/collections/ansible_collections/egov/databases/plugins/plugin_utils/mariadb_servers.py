@@ -134,15 +134,18 @@ def forget_rights(session: Session, database: str) -> None:
         session.run(f"REVOKE ALL ON {pattern(database)}.* FROM {account(name)}")
 
 
-def drop(server: MariaServer, databases: Sequence[str], accounts: Sequence[str]) -> bool:
-    """Removes what is there of them; returns whether there was something."""
+def drop(
+    server: MariaServer, databases: Sequence[str], accounts: Sequence[str], like: str = ""
+) -> bool:
+    """Removes what is there of them, and accounts whose name is like this; whether there was something."""
     found = False
     with server.connect() as session:
         for database in databases:
             found |= database_exists(session, database)
             session.run(f"DROP DATABASE IF EXISTS {quoted(database)}")
             forget_rights(session, database)
-        for name in accounts:
+        named = session.run("SELECT User FROM mysql.user WHERE User LIKE %s", like) if like else []
+        for name in [*accounts, *(str(row[0]) for row in named)]:
             found |= bool(session.run("SELECT 1 FROM mysql.user WHERE User = %s", name))
             session.run(f"DROP USER IF EXISTS {account(name)}")
     return found
