@@ -46,10 +46,13 @@ class Kept(cluster.Namespace):
         self.done.append(("merge", kind))
         return self._put(self.there[f"{kind} {name}"] | body)
 
-    def delete(self, kind: str, name: str) -> None:
-        self.done.append(("delete", kind))
-        if kind != self._lasting:
+    def delete(self, kind: str, name: str) -> bool:
+        is_there = f"{kind} {name}" in self.there
+        if is_there:
+            self.done.append(("delete", kind))
+        if is_there and kind != self._lasting:
             del self.there[f"{kind} {name}"]
+        return is_there
 
     def _put(self, document: cluster.Json) -> cluster.Json:
         key = f"{document['kind']} {document['metadata']['name']}"
@@ -101,7 +104,7 @@ def unreachable() -> NoReturn:
 
 
 def given_up() -> NoReturn:
-    raise cluster_action.FailedError("没有节点放得下 · no node takes it", is_final=True)
+    raise cluster.FailedError("没有节点放得下 · no node takes it", is_final=True)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import hashlib
 from pathlib import Path
 from typing import ClassVar
 
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Json, Namespace
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import (
-    ClusterAction,
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import (
     FailedError,
+    Json,
+    Namespace,
 )
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import ClusterAction
 
 #: A ConfigMap holds 1 MiB.
 PART_BYTES = 960 * 1024

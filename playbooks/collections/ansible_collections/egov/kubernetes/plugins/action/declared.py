@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Json, Namespace
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import (
-    ClusterAction,
-    FailedError,
-)
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import ClusterAction
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.declared import (
-    RefusedError,
     apply,
     documents_of,
     patch,
@@ -32,11 +28,7 @@ class ActionModule(ClusterAction):
 
     def act(self, namespace: Namespace, wanted: Json) -> Json:
         documents = documents_of(wanted["definition"])
-        try:
-            if wanted["state"] == "absent":
-                changed = remove(namespace, documents, wanted["timeout_s"])
-            else:
-                changed = (apply if wanted["state"] == "present" else patch)(namespace, documents)
-        except RefusedError as reason:
-            raise FailedError(str(reason)) from None
-        return {"changed": changed}
+        if wanted["state"] == "absent":
+            return {"changed": remove(namespace, documents, wanted["timeout_s"])}
+        bring = apply if wanted["state"] == "present" else patch
+        return {"changed": bring(namespace, documents)}

@@ -15,13 +15,13 @@ from ansible_collections.egov.kubernetes.plugins.plugin_utils.applications impor
     pods_of,
     unready_words,
 )
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Json, Namespace
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import (
-    ClusterAction,
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import (
     FailedError,
+    Json,
+    Namespace,
 )
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import ClusterAction
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.declared import (
-    RefusedError,
     apply,
     documents_of,
 )
@@ -49,13 +49,10 @@ class ActionModule(ClusterAction):
 
     def act(self, namespace: Namespace, wanted: Json) -> Json:
         deployment, name = Deployment(namespace, wanted["name"]), wanted["name"]
-        try:
-            has_changed = apply(namespace, documents_of(wanted["definition"]))
-        except RefusedError as reason:
-            raise FailedError(str(reason)) from None
+        has_changed = apply(namespace, documents_of(wanted["definition"]))
         if wanted["scale_to"] is not None:
             if not deployment.scale(wanted["scale_to"]):
-                return {"changed": False}
+                return {"changed": has_changed}
             has_changed = True
         deployment.wait(wanted["timeout_s"], wanted["patience_s"])
         return {"changed": has_changed, "node_ports": node_ports_of(namespace, name)}

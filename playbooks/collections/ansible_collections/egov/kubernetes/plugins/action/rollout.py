@@ -6,18 +6,17 @@ import time
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Json, Namespace
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import (
-    ClusterAction,
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import (
     FailedError,
+    Json,
+    Namespace,
 )
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import ClusterAction
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.declared import (
-    RefusedError,
     apply,
     documents_of,
 )
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.reach import (
-    UnreachableError,
     node_ports_of,
     wait_for_ports,
 )
@@ -45,14 +44,11 @@ class ActionModule(ClusterAction):
 
     def act(self, namespace: Namespace, wanted: Json) -> Json:
         rollout, ports = Rollout(namespace, wanted["name"]), {}
-        try:
-            rollout.has_changed = apply(namespace, documents_of(wanted["definition"]))
-            pod = rollout.wait(wanted["timeout_s"], wanted["patience_s"])
-            if pod and wanted["reachable_at"]:
-                ports = node_ports_of(namespace, wanted["name"])
-                wait_for_ports(wanted["reachable_at"], ports, REACH_S)
-        except (RefusedError, UnreachableError) as reason:
-            raise FailedError(str(reason)) from None
+        rollout.has_changed = apply(namespace, documents_of(wanted["definition"]))
+        pod = rollout.wait(wanted["timeout_s"], wanted["patience_s"])
+        if pod and wanted["reachable_at"]:
+            ports = node_ports_of(namespace, wanted["name"])
+            wait_for_ports(wanted["reachable_at"], ports, REACH_S)
         return {"changed": rollout.has_changed, "pod": pod, "node_ports": ports}
 
 

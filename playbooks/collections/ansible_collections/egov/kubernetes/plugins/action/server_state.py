@@ -9,16 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Json, Namespace
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import (
-    ClusterAction,
-    FailedError,
-)
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster_action import ClusterAction
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.identities import (
     is_near_its_end,
     made_identity,
 )
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.reach import (
-    UnreachableError,
     node_ports_of,
     wait_for_ports,
 )
@@ -48,10 +44,7 @@ class ActionModule(ClusterAction):
         state, ports = State(namespace, wanted), node_ports_of(namespace, wanted["name"])
         password = state.password()
         if wanted["reachable_s"]:
-            try:
-                wait_for_ports(wanted["address"], ports, wanted["reachable_s"])
-            except UnreachableError as reason:
-                raise FailedError(str(reason)) from None
+            wait_for_ports(wanted["address"], ports, wanted["reachable_s"])
         return {
             "changed": state.has_changed,
             "password": password,

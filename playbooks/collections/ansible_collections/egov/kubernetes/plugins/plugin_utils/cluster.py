@@ -40,6 +40,14 @@ KINDS = {
 WORKLOADS = ("Deployment", "StatefulSet")
 
 
+class FailedError(Exception):
+    """The text is the reason, in words; `told` stands in the task's result beside it."""
+
+    def __init__(self, reason: str, **told: Any) -> None:
+        super().__init__(reason)
+        self.told = told
+
+
 class Namespace:
     """One namespace of the cluster that `context` of the run's kubeconfig names.
 
@@ -96,10 +104,16 @@ class Namespace:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return self._json("PATCH", where, query, document, sends=APPLY)
 
-    def delete(self, kind: str, name: str) -> None:
-        """One that makes pods is gone when they are."""
+    def delete(self, kind: str, name: str) -> bool:
+        """False where there is none. One that makes pods is gone when they are."""
         body = {"propagationPolicy": "Foreground"} if kind in WORKLOADS else None
-        self._json("DELETE", address(kind, self.name, name), body=body)
+        try:
+            self._json("DELETE", address(kind, self.name, name), body=body)
+        except ApiException as error:
+            if error.status != NOT_FOUND:
+                raise
+            return False
+        return True
 
     def log(self, pod: str, container: str, *, lines: int, limit_bytes: int) -> str:
         """The end of what a container wrote before it last ended."""

@@ -6,24 +6,17 @@ interpreter and loads it anew.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import (
+    FailedError,
     Json,
     Namespace,
     words_of,
 )
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
-
-
-class FailedError(Exception):
-    """The text is the reason, in words; `told` stands in the task's result beside it."""
-
-    def __init__(self, reason: str, **told: Any) -> None:
-        super().__init__(reason)
-        self.told = told
 
 
 class ClusterAction(ActionBase):

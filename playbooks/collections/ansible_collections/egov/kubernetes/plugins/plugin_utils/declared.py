@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import yaml
 from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import (
+    FailedError,
     Json,
     Namespace,
     words_of,
@@ -20,7 +21,7 @@ from kubernetes.client.exceptions import ApiException
 POLL_S = 0.3
 
 
-class RefusedError(Exception):
+class RefusedError(FailedError):
     """The text is what was refused, and the API server's reason."""
 
 
@@ -62,10 +63,9 @@ def remove(namespace: Namespace, documents: list[Json], timeout_s: float) -> boo
     """
     has_changed = False
     for kind, name, _ in _each(documents):
-        if namespace.find(kind, name) is None:
+        if not namespace.delete(kind, name):
             continue
         has_changed = True
-        namespace.delete(kind, name)
         deadline = time.monotonic() + timeout_s
         while namespace.find(kind, name) is not None:
             if time.monotonic() > deadline:

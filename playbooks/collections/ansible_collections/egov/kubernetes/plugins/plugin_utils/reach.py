@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 import time
 
-from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import Namespace
+from ansible_collections.egov.kubernetes.plugins.plugin_utils.cluster import FailedError, Namespace
 
 POLL_S = 0.2
 CONNECT_TIMEOUT_S = 2
 
 
-class UnreachableError(Exception):
+class UnreachableError(FailedError):
     """The text names the port that nobody answers on."""
 
 
